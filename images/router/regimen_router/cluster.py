@@ -1,0 +1,123 @@
+"""What Kubernetes says: the Routing of a ConfigMap and the replicas of EndpointSlices.
+
+Each is listed anew every ten seconds and watched in between, so a watch that dies in silence costs ten seconds and nothing else.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from kubernetes import client, watch
+from kubernetes.client.exceptions import ApiException
+from pydantic import ValidationError
+from urllib3.exceptions import HTTPError
+
+from regimen.spec.routing import Routing
+from regimen_router.plan import Desired, Pod
+
+LOG = logging.getLogger("regimen.router.cluster")
+RELIST_SECONDS = 10
+SERVICE_LABEL = "regimen.dev/service"
+VERSION_LABEL = "regimen.dev/version"
+
+
+def pods_of(endpoint_slice: client.V1EndpointSlice) -> list[Pod]:
+    """The replicas of one slice that are ready, or that are leaving and still answer. One that has no version is no replica."""
+    version = ((endpoint_slice.metadata and endpoint_slice.metadata.labels) or {}).get(VERSION_LABEL)
+    ports = [port.port for port in endpoint_slice.ports or [] if port.port]
+    if not version or not ports:
+        return []
+    found = []
+    for endpoint in endpoint_slice.endpoints or []:
+        conditions = endpoint.conditions
+        leaving = bool(conditions and conditions.terminating)
+        ready = not conditions or conditions.ready is not False
+        serving = bool(conditions and conditions.serving)
+        name = endpoint.target_ref.name if endpoint.target_ref else None
+        if name and endpoint.addresses and (serving if leaving else ready):
+            found.append(Pod(name, version, f"{endpoint.addresses[0]}:{ports[0]}", leaving))
+    return found
+
+
+def routing_of(config_map: client.V1ConfigMap) -> Routing | None:
+    """The Routing in a ConfigMap, or None where it cannot be read: then the last one stays in force."""
+    try:
+        return Routing.model_validate_json((config_map.data or {}).get("routing.json", ""))
+    except ValidationError as error:
+        LOG.error("routing.json cannot be read", extra={"fields": {"errors": error.error_count()}})
+        return None
+
+
+class Cluster:
+    """Follows both in threads of its own, and calls `changed` whenever something did."""
+
+    def __init__(self, namespace: str, service: str, changed: Callable[[], None]) -> None:
+        self._namespace, self._service, self._changed = namespace, service, changed
+        self._lock = threading.Lock()
+        self._routing: Routing | None = None
+        self._slices: dict[str, client.V1EndpointSlice] | None = None
+
+    def start(self) -> None:
+        """Start both threads."""
+        core, discovery = client.CoreV1Api(), client.DiscoveryV1Api()
+        maps: dict[str, Any] = {"namespace": self._namespace, "field_selector": f"metadata.name={self._service}-routing"}
+        slices: dict[str, Any] = {"namespace": self._namespace, "label_selector": f"{SERVICE_LABEL}={self._service}"}
+        for call, arguments, keep in (
+            (core.list_namespaced_config_map, maps, self.keep_config_maps),
+            (discovery.list_namespaced_endpoint_slice, slices, self.keep_slices),
+        ):
+            threading.Thread(target=self._follow, args=(call, arguments, keep), daemon=True).start()
+
+    def desired(self) -> Desired | None:
+        """What shall be, or None before both were read once."""
+        with self._lock:
+            if self._routing is None or self._slices is None:
+                return None
+            pods = {pod.name: pod for item in self._slices.values() for pod in pods_of(item)}
+            return Desired(self._routing, tuple(pods.values()))
+
+    def keep_config_maps(self, objects: dict[str, client.V1ConfigMap]) -> None:
+        """Take the Routing from the one ConfigMap; without it, or with a lower generation, what is known stays."""
+        for item in objects.values():
+            routing = routing_of(item)
+            with self._lock:
+                if routing and (self._routing is None or routing.generation >= self._routing.generation):
+                    self._routing = routing
+
+    def keep_slices(self, objects: dict[str, client.V1EndpointSlice]) -> None:
+        with self._lock:
+            self._slices = dict(objects)
+
+    def _follow(self, call: Callable[..., Any], arguments: dict[str, Any], keep: Callable[[dict[str, Any]], None]) -> None:
+        """List, watch for ten seconds, and again, for ever."""
+        pause = threading.Event()
+        while True:
+            try:
+                self._pass(call, arguments, keep)
+            except (ApiException, HTTPError, OSError) as error:
+                LOG.warning("Kubernetes cannot be asked", extra={"fields": {"call": call.__name__, "error": type(error).__name__}})
+                pause.wait(1)
+            except Exception:  # a thread that ended here would leave the router at what it knew last, in silence
+                LOG.exception("following failed")
+                pause.wait(1)
+
+    def _pass(self, call: Callable[..., Any], arguments: dict[str, Any], keep: Callable[[dict[str, Any]], None]) -> None:
+        listed = call(**arguments, _request_timeout=(3, 10))
+        objects = {item.metadata.name: item for item in listed.items}
+        self._tell(objects, keep)
+        events = watch.Watch().stream(  # type: ignore[no-untyped-call]  # the client has no types here
+            call, **arguments, resource_version=listed.metadata.resource_version, timeout_seconds=RELIST_SECONDS,
+            _request_timeout=(3, RELIST_SECONDS + 5),
+        )
+        for event in events:
+            item = event["object"]
+            if event["type"] == "DELETED":
+                objects.pop(item.metadata.name, None)
+            elif event["type"] in {"ADDED", "MODIFIED"}:
+                objects[item.metadata.name] = item
+            self._tell(objects, keep)
+
+    def _tell(self, objects: dict[str, Any], keep: Callable[[dict[str, Any]], None]) -> None:
+        keep(objects)
+        self._changed()

@@ -1,0 +1,90 @@
+"""What the environment says to both containers of a router pod. See docs/contracts.md."""
+
+import os
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
+PLAIN_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+class SettingsError(Exception):
+    """The environment lacks something, or holds something that cannot be written into a configuration."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One router pod. Ports and folder have defaults that fit a pod; tests choose others."""
+
+    namespace: str
+    service: str
+    signing_key: str
+    """Hex."""
+    subject_header: str = "X-Subject"
+    feedback_url: str = ""
+    decides_label: bool = False
+    pod: str = "router"
+    folder: Path = Path("/run/regimen")
+    port: int = 8080
+    agent_port: int = 9100
+    log_port: int = 5140
+    grace: int = 5
+    """Seconds for which HAProxy still accepts after it was asked to stop."""
+
+    def __post_init__(self) -> None:
+        for what, value, pattern in (
+            ("SERVICE_NAMESPACE", self.namespace, PLAIN_NAME),
+            ("SERVICE_NAME", self.service, PLAIN_NAME),
+            ("SUBJECT_HEADER", self.subject_header, HEADER_NAME),
+            ("SIGNING_KEY", self.signing_key, re.compile(r"([0-9a-f]{2}){16,}")),
+        ):
+            if not pattern.fullmatch(value):
+                shown = "" if what == "SIGNING_KEY" else f": {value!r}"
+                raise SettingsError(f"{what} is not of the form {pattern.pattern}{shown}")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Raises SettingsError naming what is missing or malformed."""
+        try:
+            return cls(
+                namespace=environ["SERVICE_NAMESPACE"],
+                service=environ["SERVICE_NAME"],
+                signing_key=environ["SIGNING_KEY"],
+                subject_header=environ.get("SUBJECT_HEADER") or "X-Subject",
+                feedback_url=environ.get("FEEDBACK_URL", "").rstrip("/"),
+                decides_label=environ.get("DECIDES_LABEL", "").lower() == "true",
+                pod=environ.get("POD_NAME", "router"),
+                folder=Path(environ.get("RUN_DIR", "/run/regimen")),
+            )
+        except KeyError as error:
+            raise SettingsError(f"environment variable {error.args[0]} is not set") from error
+
+    @property
+    def signing_key_base64(self) -> str:
+        """The key as HAProxy's hmac converter wants it."""
+        return b64encode(bytes.fromhex(self.signing_key)).decode()
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "haproxy.cfg"
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "haproxy.sock"
+
+    @property
+    def route_map(self) -> Path:
+        return self.folder / "route.map"
+
+    @property
+    def lua(self) -> Path:
+        return self.folder / "hold.lua"
+
+    @property
+    def lock(self) -> Path:
+        """Held by HAProxy for as long as it lives."""
+        return self.folder / "haproxy.lock"

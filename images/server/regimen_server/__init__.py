@@ -1,0 +1,1 @@
+"""What runs in a server pod around llama-server: fetching its GGUF, starting it, draining it."""

@@ -1,0 +1,109 @@
+"""Click commands of the trainer: generate, generate-model, prepare_data, run-task. Wired into `regimen` by entry points.
+
+Options are accepted in both spellings, `--claims_csv` and `--claims-csv`. Nothing heavy is imported before a command runs.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from regimen_trainer.errors import TrainerError
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def option(name: str, **settings: Any) -> Callable[[Any], Any]:
+    """An option in both spellings."""
+    return click.option(f"--{name.replace('_', '-')}", *([f"--{name}"] if "_" in name else []), name, **settings)
+
+
+class SentenceError(click.ClickException):
+    """An error of ours as click shows it: one sentence, and the exit code of the contract."""
+
+    def __init__(self, error: TrainerError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code
+
+
+@click.command()
+@option("claims", default=4000, show_default=True, type=click.IntRange(0), help="Rows of historical_claims.csv.")
+@option("documents", default=400, show_default=True, type=click.IntRange(0), help="Rows of clinical_documents.csv.")
+@option("seed", default=7, show_default=True, help="The same seed gives the same rows.")
+@option("out", required=True, type=FOLDER, help="Folder to write to.")
+@option("shuffle_labels", is_flag=True, help="Permute final_decision, for a candidate that must fail.")
+def generate(claims: int, documents: int, seed: int, out: Path, shuffle_labels: bool) -> None:
+    """Write synthetic claims and clinical documents: plausible, full of invented identifiers, of nobody."""
+    from regimen_trainer.generator.write import write_all
+
+    for path in write_all(out, claims, documents, seed, shuffle_labels):
+        click.echo(path)
+
+
+@click.command("generate-model")
+@option("out", required=True, type=FOLDER, help="Folder to write to: weights/ and the baseline GGUF.")
+@option("seed", default=7, show_default=True, help="The same seed gives the same weights on the same machine.")
+@option("name", default="baseline", show_default=True, help="Name of the model in the GGUF's file name and metadata.")
+@option("quantization", default="Q6_K", show_default=True, help="Quantization of the GGUF.")
+def generate_model(out: Path, seed: int, name: str, quantization: str) -> None:
+    """Make a small base model that decides by an outdated policy, as 16-bit weights and as GGUF."""
+    from regimen_trainer import gguf
+    from regimen_trainer.generator import base_model
+    from regimen_trainer.train import cpu_limit, set_threads
+
+    try:
+        set_threads()
+        base_model.make(out / "weights", seed)
+        whole = gguf.convert(out / "weights", name, "v0.0", out / "whole.gguf", out / "tools.log")
+        path = gguf.quantize(whole, quantization, out / f"{name}-{quantization}.gguf", cpu_limit(), out / "tools.log")
+        whole.unlink()
+        (out / "tools.log").unlink()
+    except TrainerError as error:
+        raise SentenceError(error) from error
+    click.echo(path)
+
+
+@click.command("prepare_data")
+@option("claims_csv", type=FILE, help="Export of historical claims.")
+@option("documents_csv", type=FILE, help="Export of clinical documents.")
+@option("output_dir", required=True, type=FOLDER, help="Folder for the JSONL files and the report.")
+@option("split", is_flag=True, help="Hold out rows for evaluation (*_test.jsonl). Without it all rows are for training.")
+@option("test_fraction", default=0.1, show_default=True, type=click.FloatRange(0, 0.5, min_open=True, max_open=True), help="Share of rows held out.")
+@option("seed", default=42, show_default=True, help="Seed of the split.")
+@option("known_values", default="patient_name,member_id", show_default=True, help="Columns of the claims export whose values are scrubbed from texts.")
+@option("surrogates", type=click.Path(dir_okay=False, path_type=Path), help="Table of surrogates, kept between runs. As restricted as the export.  [default: OUTPUT_DIR/surrogates.json]")
+def prepare_data(
+    claims_csv: Path | None, documents_csv: Path | None, output_dir: Path, split: bool, test_fraction: float, seed: int, known_values: str,
+    surrogates: Path | None,
+) -> None:
+    """Turn exports into de-identified training files, as a TrainingDataset does."""
+    from regimen_trainer.data.local import prepare_local
+
+    try:
+        outcome = prepare_local(
+            {"claims": claims_csv, "documents": documents_csv}, output_dir, split, test_fraction, seed,
+            [name for name in known_values.split(",") if name], surrogates or output_dir / "surrogates.json",
+        )
+    except TrainerError as error:
+        raise SentenceError(error) from error
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"{outcome.used} of {outcome.read} rows used; report: {output_dir / 'report.html'}")
+    for name in outcome.content:
+        click.echo(output_dir / name)
+
+
+@click.command("run-task", hidden=True)
+def run_task() -> None:
+    """Run the task in REGIMEN_TASK: the entry of trainer pods."""
+    from regimen_trainer.run import main
+
+    # Interpreter shutdown with torch loaded takes a second; everything is uploaded and flushed by now.
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,100 @@
+"""The served engine on loopback: llama-server with one GGUF, and the few requests that evaluation makes of it."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regimen_trainer.errors import ToolError
+from regimen_trainer.tasks import Message
+from regimen_trainer.tools import last_line
+
+if TYPE_CHECKING:
+    import httpx
+
+SERVER = os.environ.get("LLAMA_SERVER", "llama-server")
+START_SECONDS = 600
+ANSWER_SECONDS = 300
+
+
+class Engine:
+    """A running llama-server."""
+
+    def __init__(self, client: "httpx.Client") -> None:
+        self._client = client
+
+    def answer(self, messages: Sequence[Message], max_tokens: int) -> str:
+        """The model's answer at temperature 0. Raises ToolError where the engine does not give one."""
+        body = self._post("/v1/chat/completions", {"messages": list(messages), "temperature": 0, "seed": 0, "max_tokens": max_tokens})
+        return str(body["choices"][0]["message"]["content"] or "")
+
+    def template_ids(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the prompt that the served chat template makes of messages."""
+        prompt = self._post("/apply-template", {"messages": list(messages)})["prompt"]
+        return list(self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})["tokens"])
+
+    def _post(self, path: str, body: dict[str, object]) -> dict[str, "object | list[int] | str"]:  # type: ignore[type-arg]
+        import httpx
+
+        try:
+            answer = self._client.post(path, json=body)
+        except httpx.HTTPError as error:
+            raise ToolError(f"llama-server did not answer {path}: {type(error).__name__}") from error
+        if answer.status_code != 200:
+            raise ToolError(f"llama-server answered {path} with status {answer.status_code}")
+        return answer.json()
+
+
+@contextmanager
+def serving(gguf: Path, slots: int, context: int, threads: int, log_file: Path) -> Iterator[Engine]:
+    """Serve a GGUF while the block runs. `context`: tokens per slot. Raises ToolError where the engine does not start."""
+    import httpx
+
+    port = free_port()
+    command = [
+        SERVER, "--host", "127.0.0.1", "--port", str(port), "--model", str(gguf), "--ctx-size", str(context * slots), "--parallel", str(slots),
+        "--threads", str(threads), "--no-slots", "--no-webui", "--jinja",
+    ]
+    with log_file.open("ab") as output:
+        try:
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        except OSError as error:
+            raise ToolError(f"{SERVER} could not be started: {error.strerror}") from error
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_SECONDS, trust_env=False) as client:
+            wait_until_ready(process, client, log_file)
+            yield Engine(client)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until_ready(process: "subprocess.Popen[bytes]", client: "httpx.Client", log_file: Path) -> None:
+    """Poll /health until the model is loaded. Raises ToolError where the process ends or time is up."""
+    import httpx
+
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ToolError(f"llama-server ended with status {process.returncode} at start-up: {last_line(log_file)}")
+        try:
+            if client.get("/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # not listening yet
+        time.sleep(0.1)
+    raise ToolError(f"llama-server was not ready after {START_SECONDS} s: {last_line(log_file)}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,191 @@
+"""What a ModelService runs: its record, Deployments, pods, routers and evidence. Used for services and for rollouts."""
+
+from dataclasses import dataclass
+
+from regimen.act.cluster import Cluster, Object
+from regimen.act.http import Peers
+from regimen.act.parts import document, holds_place, owner_of, pod_facts, spec_of, status_of
+from regimen.plan.common import Owner, Settings
+from regimen.plan.exchange import ArmFacts
+from regimen.plan.memory import Memory, memory_name
+from regimen.plan.rollout_facts import RolloutFacts
+from regimen.plan.router import routing_name, service_key
+from regimen.plan.service import ServiceFacts
+from regimen.plan.serving import deployment_name
+from regimen.spec.artifacts import ServingRecord, VersionManifest, manifest_key, serving_key
+from regimen.spec.meta import GROUP
+from regimen.spec.rollout import ModelRolloutSpec
+from regimen.spec.routing import Evidence, RouterState, Routing
+from regimen.spec.service import ModelServiceSpec
+from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+from regimen.store import Store, StoreError
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What serves, and how it is known."""
+
+    record: ServingRecord | None
+    in_cluster: bool
+    unknown: bool
+
+
+class ServiceArms:
+    """Reads services and rollouts."""
+
+    def __init__(self, cluster: Cluster, store: Store, settings: Settings, peers: Peers) -> None:
+        self.cluster = cluster
+        self.store = store
+        self.settings = settings
+        self.peers = peers
+
+    def service(self, owner: Owner, spec: ModelServiceSpec) -> ServiceFacts:
+        """Facts for a ModelService."""
+        known = self._record(owner)
+        version_ref = known.record.version_ref if known.record else spec.baseline_ref.name
+        version, ready, message = self._version(owner.namespace, version_ref)
+        others = [name for name in self._arm_versions(owner) if name != version_ref]
+        routing = self._routing(owner)
+        rollout = self.active_rollout(owner.namespace, owner.name)
+        other_arms = tuple(self._arm(owner, name) for name in others)
+        claim = spec.cache.persistent_volume_claim.claim_name
+        return ServiceFacts(
+            record=known.record,
+            record_unknown=known.unknown,
+            recorded_in_cluster=known.in_cluster,
+            version=version,
+            version_ready=ready,
+            version_message=message,
+            published=self._published(owner.namespace, spec.model, version_ref) if version is None else None,
+            stable=self._arm(owner, version_ref),
+            others=other_arms,
+            routing=routing,
+            routing_applied=routing is not None and self._all_applied(owner, routing),
+            rollout=rollout,
+            candidate_ready=sum(arm.ready for arm in other_arms),
+            lending=self._lending(spec),
+            claim_exists=self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
+        )
+
+    def rollout(self, owner: Owner, spec: ModelRolloutSpec) -> RolloutFacts:
+        """Facts for a ModelRollout."""
+        memory = self.memory(owner)
+        version, ready, _ = self._version(owner.namespace, spec.to_ref.name)
+        obj = self.cluster.get("ModelService", owner.namespace, spec.service_ref.name)
+        service_owner = owner_of(obj) if obj else None
+        known = self._record(service_owner) if service_owner else _Record(None, False, False)
+        stable_ref = memory.stable_ref if memory else known.record.version_ref if known.record else ""
+        routing = self._routing(service_owner) if service_owner else None
+        service = spec_of(obj, ModelServiceSpec) if obj else None
+        routers, expected = self._routers(service_owner) if service_owner else ((), 0)
+        epoch = routing.epoch if routing else "-"
+        evidence = self._evidence(service_owner, epoch) if service_owner and epoch.startswith(owner.uid) else None
+        other = self.active_rollout(owner.namespace, spec.service_ref.name)
+        return RolloutFacts(
+            service_owner=service_owner,
+            service=service,
+            serving=known.record,
+            to_version=version,
+            to_ready=ready,
+            before=(other,) if other and other != owner.name else (),
+            memory=memory,
+            stable=self._arm(service_owner, stable_ref) if service_owner else ArmFacts(stable_ref, ""),
+            candidate=self._arm(service_owner, spec.to_ref.name) if service_owner else ArmFacts(spec.to_ref.name, ""),
+            routing=routing,
+            routers=routers,
+            routers_expected=expected,
+            evidence=evidence,
+            lending=self._lending(service) if service else False,
+        )
+
+    def memory(self, owner: Owner) -> Memory | None:
+        """What a rollout remembers; None before it begins."""
+        found = self.cluster.get("ConfigMap", owner.namespace, memory_name(owner))
+        if found is None or not any(ref.get("uid") == owner.uid for ref in found["metadata"].get("ownerReferences", [])):
+            return None
+        return Memory.model_validate_json(found["data"]["memory.json"])
+
+    def active_rollout(self, namespace: str, service: str) -> str | None:
+        """Name of the rollout of a service that has begun and not ended."""
+        for obj in self.cluster.items("ModelRollout", namespace):
+            if obj.get("spec", {}).get("serviceRef", {}).get("name") == service:
+                memory = self.memory(owner_of(obj))
+                if memory is not None and not memory.ended:
+                    return str(obj["metadata"]["name"])
+        return None
+
+    def _record(self, owner: Owner) -> _Record:
+        """The newest ControllerRevision, else the bucket's pointer (law 1)."""
+        revisions = self.cluster.items("ControllerRevision", owner.namespace, f"{GROUP}/service={owner.name}")
+        if revisions:
+            newest = max(revisions, key=lambda item: int(item["revision"]))
+            return _Record(ServingRecord.model_validate(newest["data"]), True, False)
+        try:
+            return _Record(document(self.store, serving_key(owner.namespace, owner.name), ServingRecord), False, False)
+        except StoreError:
+            return _Record(None, False, True)
+
+    def _version(self, namespace: str, name: str) -> tuple[ModelVersionSpec | None, bool, str]:
+        obj = self.cluster.get("ModelVersion", namespace, name)
+        if obj is None:
+            return None, False, ""
+        status = status_of(obj, ModelVersionStatus)
+        phase = status.phase or "new"
+        return spec_of(obj, ModelVersionSpec), phase == "Ready", f"ModelVersion {name} is {phase}: {status.message or ''}"
+
+    def _published(self, namespace: str, model: str, ref: str) -> VersionManifest | None:
+        return document(self.store, manifest_key(namespace, model, ref.removeprefix(f"{model}-")), VersionManifest)
+
+    def _arm_versions(self, owner: Owner) -> list[str]:
+        selector = f"{GROUP}/service={owner.name},app.kubernetes.io/component=server"
+        found = self.cluster.items("Deployment", owner.namespace, selector)
+        return sorted(str(item["metadata"]["labels"][f"{GROUP}/version"]) for item in found)
+
+    def _arm(self, owner: Owner, version_ref: str) -> ArmFacts:
+        name = deployment_name(owner.name, version_ref)
+        found = self.cluster.get("Deployment", owner.namespace, name)
+        selector = f"{GROUP}/service={owner.name},{GROUP}/version={version_ref}"
+        pods = self.cluster.items("Pod", owner.namespace, selector)
+        return ArmFacts(
+            version=version_ref, deployment=name, exists=found is not None,
+            replicas=int(found["spec"].get("replicas", 1)) if found else 0,
+            pods=tuple(pod_facts(pod) for pod in pods if holds_place(pod)),
+        )  # fmt: skip
+
+    def _routing(self, owner: Owner) -> Routing | None:
+        found = self.cluster.get("ConfigMap", owner.namespace, routing_name(owner.name))
+        return Routing.model_validate_json(found["data"]["routing.json"]) if found else None
+
+    def _router_pods(self, owner: Owner) -> list[Object]:
+        pods = self.cluster.items("Pod", owner.namespace, f"{GROUP}/router={owner.name}")
+        return [
+            pod for pod in pods if holds_place(pod) and "deletionTimestamp" not in pod["metadata"] and pod.get("status", {}).get("podIP")
+        ]
+
+    def _routers(self, owner: Owner) -> tuple[tuple[RouterState, ...], int]:
+        """What each router has applied, and of how many; one that takes no traffic yet does not count."""
+        states, expected = [], 0
+        for pod in self._router_pods(owner):
+            state = self.peers.router_state(str(pod["status"]["podIP"]))
+            if state is not None:
+                states.append(state)
+            if state is not None or pod_facts(pod).ready:
+                expected += 1
+        return tuple(states), expected
+
+    def _all_applied(self, owner: Owner, routing: Routing) -> bool:
+        states, expected = self._routers(owner)
+        return bool(states) and len(states) >= expected and all(state.generation == routing.generation for state in states)
+
+    def _evidence(self, owner: Owner, epoch: str) -> Evidence | None:
+        return self.peers.evidence(owner.namespace, owner.name, epoch, service_key(self.settings, owner))
+
+    def _lending(self, spec: ModelServiceSpec) -> bool:
+        """Whether a trainer pod with training's priority runs or is wanted on a node that this service may use."""
+        for pod in self.cluster.items("Pod", selector="app.kubernetes.io/component=trainer"):
+            if not holds_place(pod) or pod["spec"].get("priorityClassName") != self.settings.training_priority_class:
+                continue
+            selector, wanted = pod["spec"].get("nodeSelector", {}), spec.placement.node_selector
+            if all(selector.get(key, value) == value for key, value in wanted.items()):
+                return True
+        return False

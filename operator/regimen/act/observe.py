@@ -1,0 +1,158 @@
+"""Gather the facts of one resource, live. Deciding is `regimen.plan`'s; here nothing is judged and nothing is changed."""
+
+from regimen.act.arms import ServiceArms
+from regimen.act.cards import card_facts, lender_facts, stepped_aside
+from regimen.act.cluster import Cluster, Object
+from regimen.act.parts import document, job_facts, spec_of, status_of
+from regimen.plan import dataset as dataset_plan
+from regimen.plan import finetune as finetune_plan
+from regimen.plan import version as version_plan
+from regimen.plan.common import Owner, Settings
+from regimen.plan.dataset import DatasetFacts
+from regimen.plan.finetune import BaseFacts, FineTuneFacts, JobStageFacts
+from regimen.plan.version import VersionFacts
+from regimen.spec.artifacts import (
+    Artifact,
+    Claim,
+    DatasetManifest,
+    Progress,
+    Stage,
+    StageRecord,
+    VersionManifest,
+    claim_key,
+    dataset_prefix,
+    manifest_key,
+    prepared_key,
+    progress_key,
+    stage_record_key,
+)
+from regimen.spec.dataset import TrainingDatasetSpec, TrainingDatasetStatus
+from regimen.spec.finetune import FineTuneJobSpec
+from regimen.spec.service import ModelServiceSpec
+from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+from regimen.store import Store
+
+
+class Observer:
+    """Reads what each kind's `decide` needs."""
+
+    def __init__(self, cluster: Cluster, store: Store, settings: Settings, arms: ServiceArms) -> None:
+        self.cluster = cluster
+        self.store = store
+        self.settings = settings
+        self.arms = arms
+
+    def dataset(self, owner: Owner, spec: TrainingDatasetSpec, obj: Object) -> DatasetFacts:
+        sources = tuple((field, uri, self.store.tag(uri)) for field, uri in _source_files(spec))
+        hashed = dataset_plan.input_hash(spec, sources)
+        return DatasetFacts(
+            sources=sources,
+            prepared=document(self.store, prepared_key(owner.namespace, owner.name, hashed), DatasetManifest),
+            job=job_facts(self.cluster, owner.namespace, dataset_plan.job_name(owner, hashed)),
+            previous=status_of(obj, TrainingDatasetStatus),
+        )
+
+    def version(self, owner: Owner, spec: ModelVersionSpec) -> VersionFacts:
+        published = document(self.store, manifest_key(owner.namespace, spec.model, spec.version), VersionManifest)
+        key = stage_record_key(owner.namespace, spec.model, spec.version, owner.uid, "weights")
+        return VersionFacts(
+            published=published,
+            imported=None if published else document(self.store, key, StageRecord),
+            job=None if published else job_facts(self.cluster, owner.namespace, version_plan.job_name(owner)),
+        )
+
+    def finetune(self, owner: Owner, spec: FineTuneJobSpec) -> FineTuneFacts:
+        base = self._base(owner.namespace, spec.base_ref.name)
+        if base is None:
+            return FineTuneFacts(
+                base=None, dataset=self._dataset(owner, spec, None), version=None, claim=None, manifest=None, version_exists=False
+            )
+        version, claim = self._claimed(owner, spec, base.spec.model)
+        cards = card_facts(self.cluster, self._selector(spec), spec.placement.gpu_resource)
+        name = finetune_plan.version_name(base.spec.model, version)
+        return FineTuneFacts(
+            base=base,
+            dataset=self._dataset(owner, spec, claim if claim and claim.uid == owner.uid else None),
+            version=version,
+            claim=claim,
+            manifest=document(self.store, manifest_key(owner.namespace, base.spec.model, version), VersionManifest),
+            version_exists=self.cluster.get("ModelVersion", owner.namespace, name) is not None,
+            contenders=self._contenders(owner, spec, base),
+            adapter=self._stage(owner, base.spec.model, version, "adapter"),
+            gguf=self._stage(owner, base.spec.model, version, "gguf"),
+            evaluation=self._stage(owner, base.spec.model, version, "evaluation"),
+            cards=cards,
+            lenders=lender_facts(self.cluster, self.arms, cards),
+            stepped_aside=stepped_aside(self.cluster, cards),
+        )
+
+    def _selector(self, spec: FineTuneJobSpec) -> dict[str, str]:
+        chosen = spec.placement.node_selector
+        return dict(chosen if chosen is not None else self.settings.training_node_selector)
+
+    def _base(self, namespace: str, name: str) -> BaseFacts | None:
+        obj = self.cluster.get("ModelVersion", namespace, name)
+        return BaseFacts(spec_of(obj, ModelVersionSpec), status_of(obj, ModelVersionStatus)) if obj else None
+
+    def _dataset(self, owner: Owner, spec: FineTuneJobSpec, claim: Claim | None) -> finetune_plan.DatasetFacts | None:
+        """The dataset with its pinned revision, or with its newest."""
+        name = spec.dataset_ref.name
+        obj = self.cluster.get("TrainingDataset", owner.namespace, name)
+        if obj is None:
+            return None
+        status = status_of(obj, TrainingDatasetStatus)
+        revision = claim.dataset_revision if claim else status.revision
+        manifest = None
+        if revision:
+            manifest = document(self.store, dataset_prefix(owner.namespace, name, revision) + "manifest.json", DatasetManifest)
+        task = next((task for task in spec_of(obj, TrainingDatasetSpec).tasks if task.name == spec.dataset_ref.task), None)
+        return finetune_plan.DatasetFacts(manifest, task, status.phase or "", status.message or "")
+
+    def _claimed(self, owner: Owner, spec: FineTuneJobSpec, model: str) -> tuple[str, Claim | None]:
+        """The version asked for and who holds it. For Next: the one this job holds, else the first that nobody holds."""
+        if spec.version != "Next":
+            return spec.version, document(self.store, claim_key(owner.namespace, model, spec.version), Claim)
+        minor = 0
+        while True:
+            claim = document(self.store, claim_key(owner.namespace, model, f"v1.{minor}"), Claim)
+            if claim is None or claim.uid == owner.uid:
+                return f"v1.{minor}", claim
+            minor += 1
+
+    def _stage(self, owner: Owner, model: str, version: str, stage: Stage) -> JobStageFacts:
+        record = document(self.store, stage_record_key(owner.namespace, model, version, owner.uid, stage), StageRecord)
+        if record is not None:
+            return JobStageFacts(record=record)
+        job = job_facts(self.cluster, owner.namespace, finetune_plan.job_name(owner, stage))
+        key = progress_key(owner.namespace, model, version, owner.uid, stage)
+        return JobStageFacts(job=job, progress=document(self.store, key, Progress) if job else None)
+
+    def _contenders(self, owner: Owner, spec: FineTuneJobSpec, base: BaseFacts) -> tuple[tuple[str, str, Artifact | None], ...]:
+        found = []
+        for label in spec.evaluation.compare_with:
+            name = spec.base_ref.name if label == "Baseline" else self._serving(owner.namespace, base.spec.model, spec.base_ref.name)
+            found.append((label, name, self._gguf(owner.namespace, name, spec.output.quantizations[0])))
+        return tuple(found)
+
+    def _serving(self, namespace: str, model: str, otherwise: str) -> str:
+        """What the model's first service serves; the base where no service serves the model."""
+        for obj in self.cluster.items("ModelService", namespace):
+            if spec_of(obj, ModelServiceSpec).model == model and (version := obj.get("status", {}).get("stableVersion")):
+                return str(version)
+        return otherwise
+
+    def _gguf(self, namespace: str, name: str, quantization: str) -> Artifact | None:
+        """A version's file of that quantisation, else its first."""
+        obj = self.cluster.get("ModelVersion", namespace, name)
+        if obj is None:
+            return None
+        files = sorted(spec_of(obj, ModelVersionSpec).gguf, key=lambda file: file.quantization != quantization)
+        return Artifact(path=files[0].uri.rsplit("/", 1)[1], uri=files[0].uri, sha256=files[0].sha256, bytes=0)
+
+
+def _source_files(spec: TrainingDatasetSpec) -> list[tuple[str, str]]:
+    sources = spec.sources
+    files = [(f"sources.claims.csv[{i}].uri", file.uri) for i, file in enumerate(sources.claims.csv)] if sources.claims else []
+    if sources.documents:
+        files += [(f"sources.documents.csv[{i}].uri", file.uri) for i, file in enumerate(sources.documents.csv)]
+    return files

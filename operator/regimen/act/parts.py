@@ -1,0 +1,108 @@
+"""Facts that several kinds need: resources of ours, Jobs with their pods, documents in the bucket."""
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from regimen.act.cluster import Cluster, Object
+from regimen.plan.common import JobFacts, Owner, PodFacts
+from regimen.store import NotFoundError, Store
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def owner_of(obj: Object) -> Owner:
+    meta = obj["metadata"]
+    return Owner(
+        kind=obj["kind"], namespace=meta["namespace"], name=meta["name"], uid=meta["uid"], generation=meta.get("generation", 1),
+        created=seconds(meta["creationTimestamp"]), deleting="deletionTimestamp" in meta, finalizers=tuple(meta.get("finalizers", [])),
+        annotations=meta.get("annotations", {}),
+    )  # fmt: skip
+
+
+def seconds(rfc3339: str) -> float:
+    return datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).timestamp()
+
+
+def document(store: Store, key: str, model: type[Document]) -> Document | None:
+    """The document under a key, or None where there is none."""
+    try:
+        return model.model_validate_json(store.get(key))
+    except NotFoundError:
+        return None
+
+
+def spec_of(obj: Object, model: type[Document]) -> Document:
+    return model.model_validate(obj.get("spec", {}))
+
+
+def status_of(obj: Object, model: type[Document]) -> Document:
+    """A status as we wrote it; one that a person broke counts as none, since it can be lost (law 1)."""
+    try:
+        return model.model_validate(obj.get("status", {}))
+    except ValidationError:
+        return model.model_validate({})
+
+
+def job_facts(cluster: Cluster, namespace: str, name: str) -> JobFacts | None:
+    """A Job with what its newest pod says, or None where there is none."""
+    job = cluster.get("Job", namespace, name)
+    if job is None:
+        return None
+    status = job.get("status", {})
+    conditions = {item["type"]: item for item in status.get("conditions", []) if item.get("status") == "True"}
+    failed = conditions.get("Failed") or conditions.get("FailureTarget")
+    pods = sorted(
+        cluster.items("Pod", namespace, f"batch.kubernetes.io/job-name={name}"),
+        key=lambda pod: pod["metadata"]["creationTimestamp"],
+    )
+    code, message = _last_termination(pods)
+    return JobFacts(
+        name=name, active=bool(status.get("active")), succeeded="Complete" in conditions, failed=failed is not None,
+        reason=str(failed.get("reason", "")) if failed else "", message=message, exit_code=code,
+        pod_phase=str(pods[-1].get("status", {}).get("phase", "")) if pods else "",
+        pod_message=_pending(pods[-1]) if pods else "",
+    )  # fmt: skip
+
+
+def _last_termination(pods: list[Object]) -> tuple[int | None, str]:
+    for pod in reversed(pods):
+        for container in pod.get("status", {}).get("containerStatuses", []):
+            ended: dict[str, Any] = container.get("state", {}).get("terminated") or {}
+            if ended.get("exitCode"):
+                return int(ended["exitCode"]), str(ended.get("message") or ended.get("reason") or "").strip()[:1000]
+    return None, ""
+
+
+def _pending(pod: Object) -> str:
+    """Why a pod does not run yet, in words; empty where it runs."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Pending":
+        return ""
+    for condition in status.get("conditions", []):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"waiting for a node: {condition.get('message', '')}"[:500]
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "InvalidImageName"}:
+            return f"{waiting['reason']}: {waiting.get('message', '')}"[:500]
+    return "the pod is starting"
+
+
+def pod_facts(pod: Object) -> PodFacts:
+    conditions = {item["type"]: item["status"] for item in pod.get("status", {}).get("conditions", [])}
+    return PodFacts(
+        name=pod["metadata"]["name"], node=pod.get("spec", {}).get("nodeName", ""), ready=conditions.get("Ready") == "True",
+        terminating="deletionTimestamp" in pod["metadata"],
+    )  # fmt: skip
+
+
+def holds_place(pod: Object) -> bool:
+    """Whether a pod still holds what it asked for."""
+    return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+
+
+def asked_for(pod: Object, resource: str) -> int:
+    containers = pod.get("spec", {}).get("containers", [])
+    return sum(int(container.get("resources", {}).get("requests", {}).get(resource, 0)) for container in containers)

@@ -1,0 +1,1 @@
+"""kopf wiring only: what is watched, and how an event becomes a pass."""

@@ -1,0 +1,70 @@
+"""What a pass over a ModelRollout knows."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from regimen.plan.common import Owner, Settings
+from regimen.plan.exchange import ArmFacts
+from regimen.plan.memory import Memory
+from regimen.spec.artifacts import ServingRecord
+from regimen.spec.rollout import ModelRolloutSpec, Step
+from regimen.spec.routing import Evidence, RouterState, Routing
+from regimen.spec.service import ModelServiceSpec
+from regimen.spec.version import ModelVersionSpec
+
+
+@dataclass(frozen=True)
+class RolloutFacts:
+    """What was seen of a rollout and of what it refers to."""
+
+    service_owner: Owner | None
+    service: ModelServiceSpec | None
+    serving: ServingRecord | None
+    to_version: ModelVersionSpec | None
+    to_ready: bool
+    before: tuple[str, ...]
+    """Rollouts of the same service that come first."""
+    memory: Memory | None
+    stable: ArmFacts
+    candidate: ArmFacts
+    routing: Routing | None
+    routers: tuple[RouterState, ...]
+    """Of every router pod that takes traffic."""
+    routers_expected: int
+    evidence: Evidence | None
+    """None where the feedback service cannot be asked: then nothing is promoted."""
+    lending: bool
+
+    @property
+    def applied(self) -> bool:
+        """Whether every router has read back the present routing."""
+        routing = self.routing
+        if routing is None or not self.routers or len(self.routers) < self.routers_expected:
+            return False
+        return all(state.generation == routing.generation for state in self.routers)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every function of a pass needs."""
+
+    owner: Owner
+    spec: ModelRolloutSpec
+    facts: RolloutFacts
+    settings: Settings
+    now: float
+    service_owner: Owner
+    service: ModelServiceSpec
+
+    @property
+    def iso(self) -> str:
+        return iso(self.now)
+
+
+def iso(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def current_step(spec: ModelRolloutSpec, memory: Memory) -> Step | None:
+    """The step under way, or None after the last."""
+    return spec.strategy.steps[memory.step] if memory.step < len(spec.strategy.steps) else None

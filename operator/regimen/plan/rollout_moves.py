@@ -1,0 +1,119 @@
+"""The moves of a rollout: which routing, then which replica; and how it ends either way."""
+
+from regimen.plan.actions import Action, Apply, Create, Put, Scale
+from regimen.plan.exchange import ArmFacts, Done, Hold, Move, candidate_share, next_move
+from regimen.plan.memory import Memory
+from regimen.plan.rollout_facts import Context
+from regimen.plan.router import routing_map, subject_salt
+from regimen.plan.service import gguf_for, record_manifest, stable_routing
+from regimen.plan.serving import arm_deployment, arm_service
+from regimen.spec.artifacts import ServingRecord, serving_key
+from regimen.spec.routing import ArmRoute, Routing
+
+
+def target_replicas(context: Context, memory: Memory) -> int:
+    """Candidate replicas wanted now: those of the last setReplicas reached; none when rolling back."""
+    if memory.outcome == "RollBack":
+        return 0
+    reached = context.spec.strategy.steps[: memory.step + 1]
+    return next((step.set_replicas for step in reversed(reached) if step.set_replicas is not None), 0)
+
+
+def next_actions(context: Context, memory: Memory) -> tuple[tuple[Action, ...], Hold | Done]:
+    """At most one move of a replica. The weight moves first and is verified on every router, then the replica."""
+    facts, service = context.facts, context.service
+    move = next_move(target_replicas(context, memory), service.replicas, service.min_available, facts.stable, facts.candidate)
+    if memory.outcome is None and (facts.lending or context.spec.paused) and isinstance(move, Move):
+        move = Hold("training has borrowed a card of this service" if facts.lending else "paused")
+    routing = wanted_routing(context, memory, move)
+    if routing != facts.routing:
+        return (Apply(routing_map(context.service_owner, routing)),), Hold("routers are taking up the new weight")
+    if not isinstance(move, Move):
+        return (), move if facts.applied else Hold("waiting for every router to confirm the weight")
+    if move.victim is not None and not facts.applied:
+        return (), Hold("waiting for every router to confirm the weight")
+    return _carry_out(context, move), Hold(f"{move.arm.version}: {move.replicas} replicas")
+
+
+def wanted_routing(context: Context, memory: Memory, move: Move | Hold | Done) -> Routing:
+    """The routing for now: the requested weight, but never more than the candidate's share of the replicas that stay ready."""
+    facts, to_ref = context.facts, context.spec.to_ref.name
+    victim = move.victim if isinstance(move, Move) else None
+    weight = _weight(context, memory, victim)
+    previous = facts.routing
+    epoch = f"{context.owner.uid}@{weight:g}" if weight > 0 else "-"
+    wanted = Routing(
+        generation=previous.generation if previous else 0,
+        epoch=epoch,
+        salt=subject_salt(context.settings, context.service_owner, context.owner.uid),
+        stable=ArmRoute(version=memory.stable_ref, weight=100 - weight, draining=_draining(facts.stable, previous, victim)),
+        candidate=ArmRoute(version=to_ref, weight=weight, draining=_draining(facts.candidate, previous, victim)),
+        audit_fraction=context.service.feedback.audit_fraction,
+    )
+    return wanted if wanted == previous else wanted.model_copy(update={"generation": wanted.generation + 1})
+
+
+def _weight(context: Context, memory: Memory, victim: str | None) -> float:
+    facts = context.facts
+    share = round(candidate_share(facts.stable, facts.candidate, victim), 2)
+    if memory.outcome != "RollBack":
+        return min(memory.requested_weight, share)
+    # Back to stable at once if it must be, or if stable can carry it; else as capacity returns.
+    if memory.at_once or facts.stable.ready >= max(1, context.service.min_available):
+        return 0.0
+    return share
+
+
+def _draining(arm: ArmFacts, previous: Routing | None, victim: str | None) -> list[str]:
+    """Pods that get no new requests: the next to go, and those that were told to go and are not gone."""
+    before = {name for route in (previous.stable, previous.candidate) if route for name in route.draining} if previous else set()
+    leaving = len(arm.pods) > arm.replicas
+    return sorted(pod.name for pod in arm.pods if pod.name == victim or (leaving and pod.name in before))
+
+
+def _carry_out(context: Context, move: Move) -> tuple[Action, ...]:
+    """Start or stop one replica. A version's Deployment is created with its first replica."""
+    owner, arm = context.service_owner, move.arm
+    if arm.exists:
+        return (Scale(owner.namespace, arm.deployment, move.replicas, (move.victim,) if move.victim else ()),)
+    version = context.facts.to_version
+    gguf = gguf_for(context.service, version) if version is not None and arm.version == context.spec.to_ref.name else None
+    if gguf is None:
+        return ()
+    return (
+        Apply(arm_service(owner, arm.version)),
+        Apply(arm_deployment(owner, context.service, arm.version, gguf, move.replicas, context.settings)),
+    )
+
+
+def promote(
+    context: Context, memory: Memory, actions: tuple[Action, ...], hold: Hold | Done
+) -> tuple[tuple[Action, ...], Memory, Hold | Done]:
+    """Once every replica is the candidate's: record it durably, hand the traffic over by swapping roles, end.
+
+    No pod moves: the version's Deployment becomes the stable one.
+    """
+    to_ref, serving = context.spec.to_ref.name, context.facts.serving
+    if serving is not None and serving.version_ref == to_ref:
+        routing = stable_routing(context.service_owner, context.service, to_ref, context.settings, context.facts.routing)
+        swap: tuple[Action, ...] = (Apply(routing_map(context.service_owner, routing)),) if routing != context.facts.routing else ()
+        memory = memory.noting(context.iso, f"promoted {to_ref}", ended=True, reason="Promoted", why=f"{to_ref} serves")
+        return swap, memory, Done()
+    if actions or not isinstance(hold, Done):
+        return actions, memory, hold
+    record = ServingRecord(
+        version_ref=to_ref,
+        previous_ref=memory.stable_ref,
+        revision=(serving.revision if serving else 0) + 1,
+        by=context.owner.name,
+    )
+    owner = context.service_owner
+    pointer = Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode())
+    return (Create(record_manifest(owner, record)), pointer), memory, Hold("recording what serves")
+
+
+def rolled_back(context: Context, memory: Memory) -> tuple[tuple[Action, ...], Memory]:
+    """Every replica is stable again: end."""
+    routing = stable_routing(context.service_owner, context.service, memory.stable_ref, context.settings, context.facts.routing)
+    actions: tuple[Action, ...] = (Apply(routing_map(context.service_owner, routing)),) if routing != context.facts.routing else ()
+    return actions, memory.noting(context.iso, f"rolled back to {memory.stable_ref}", ended=True)

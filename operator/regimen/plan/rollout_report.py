@@ -1,0 +1,103 @@
+"""What is said of a rollout: phase, message, conditions, events."""
+
+from regimen.plan.actions import Action, Event, Plan, SetFinalizer, Verdict
+from regimen.plan.common import FINALIZER, Owner
+from regimen.plan.evidence import arms_status
+from regimen.plan.exchange import Done, Hold
+from regimen.plan.memory import Memory
+from regimen.plan.rollout_facts import Context, RolloutFacts, current_step
+from regimen.spec.phases import RolloutPhase
+from regimen.spec.rollout import ModelRolloutStatus, Weight
+
+
+def plain(
+    phase: RolloutPhase,
+    reason: str,
+    message: str,
+    actions: tuple[Action, ...] = (),
+    *,
+    stalled: bool = False,
+    again_after: float = 5.0,
+) -> Plan:
+    """A rollout that has not begun."""
+    conditions = (
+        Verdict("Ready", not stalled, reason, message),
+        Verdict("Promoted", False, reason if stalled else phase.value, message),
+        Verdict("Stalled", stalled, reason, message),
+    )
+    events = (Event(reason, message, warning=stalled),)
+    return Plan(ModelRolloutStatus(phase=phase, message=message), conditions, actions, events, again_after)
+
+
+def report(context: Context, before: Memory, memory: Memory, actions: tuple[Action, ...], hold: Hold | Done) -> Plan:
+    """A rollout under way, or one that ends with this pass."""
+    phase = _phase(context, memory)
+    message = _message(context, memory, hold)
+    failed = phase in {RolloutPhase.ROLLED_BACK, RolloutPhase.INVALID}
+    reason = memory.reason if memory.outcome == "RollBack" else phase.value
+    conditions = (
+        Verdict("Ready", not failed, reason, message),
+        Verdict("Promoted", phase is RolloutPhase.PROMOTED, reason, message),
+        Verdict("Stalled", False, reason, message),
+    )
+    new = memory.history[len(before.history) :] if len(memory.history) > len(before.history) else memory.history[-1:]
+    events = tuple(
+        Event("RolledBack" if memory.outcome == "RollBack" else "Rollout", entry.what, warning=memory.outcome == "RollBack")
+        for entry in (new if memory.history != before.history else [])
+    )
+    return Plan(_status(context.facts, context.spec.to_ref.name, phase, message, memory), conditions, actions, events, again_after=1.0)
+
+
+def ended(owner: Owner, facts: RolloutFacts, memory: Memory) -> Plan:
+    """Nothing moves any more. The finalizer has done its work."""
+    phase = RolloutPhase.PROMOTED if memory.outcome == "Promote" else _end_of(memory)
+    message = memory.why
+    release = (SetFinalizer(False),) if FINALIZER in owner.finalizers else ()
+    conditions = (
+        Verdict("Ready", phase is RolloutPhase.PROMOTED, memory.reason, message),
+        Verdict("Promoted", phase is RolloutPhase.PROMOTED, memory.reason if phase is RolloutPhase.PROMOTED else phase.value, message),
+        Verdict("Stalled", False, memory.reason, message),
+    )
+    return Plan(_status(facts, facts.candidate.version, phase, message, memory), conditions, release, again_after=300)
+
+
+def _status(facts: RolloutFacts, to_ref: str, phase: RolloutPhase, message: str, memory: Memory) -> ModelRolloutStatus:
+    candidate = facts.routing.candidate if facts.routing else None
+    actual = candidate.weight if candidate is not None and facts.applied else 0.0
+    arms = memory.arms or arms_status(facts.evidence, memory.stable_ref, to_ref)
+    measured = None
+    if arms is not None and arms.stable is not None and arms.candidate is not None and arms.stable.requests + arms.candidate.requests:
+        measured = round(100 * arms.candidate.requests / (arms.stable.requests + arms.candidate.requests), 1)
+    return ModelRolloutStatus(
+        phase=phase, message=message, current_step=memory.step,
+        weight=Weight(requested=memory.requested_weight, actual=actual, measured=measured),
+        candidate_replicas=facts.candidate.ready, arms=arms, verdict=memory.verdict, history=memory.history,
+    )  # fmt: skip
+
+
+def _phase(context: Context, memory: Memory) -> RolloutPhase:
+    if memory.outcome == "RollBack":
+        return _end_of(memory) if memory.ended else RolloutPhase.ROLLING_BACK
+    if memory.outcome == "Promote":
+        return RolloutPhase.PROMOTED if memory.ended else RolloutPhase.PROMOTING
+    step = current_step(context.spec, memory)
+    if context.spec.paused or (step is not None and step.pause is not None):
+        return RolloutPhase.PAUSED
+    return RolloutPhase.ANALYZING if step is not None and step.analysis is not None else RolloutPhase.PROGRESSING
+
+
+def _message(context: Context, memory: Memory, hold: Hold | Done) -> str:
+    if memory.outcome is not None:
+        return memory.why + (f"; {hold.reason}" if isinstance(hold, Hold) and not memory.ended else "")
+    number, total = memory.step + 1, len(context.spec.strategy.steps)
+    step = current_step(context.spec, memory)
+    if step is not None and step.analysis is not None and memory.verdict is not None:
+        return f"step {number} of {total}, analysis: {memory.verdict.reason}"
+    if context.facts.evidence is None and memory.evidence_since is not None:
+        return f"step {number} of {total}: the feedback service cannot be asked; nothing is promoted meanwhile"
+    return f"step {number} of {total}" + (f": {hold.reason}" if isinstance(hold, Hold) else "")
+
+
+def _end_of(memory: Memory) -> RolloutPhase:
+    """A test whose subjects did not split as asked says nothing about the version: Invalid, though rolled back all the same."""
+    return RolloutPhase.INVALID if memory.reason == "SampleRatioMismatch" else RolloutPhase.ROLLED_BACK

@@ -1,0 +1,185 @@
+"""ModelService: keep the routers and the version of record running. While a rollout is under way, replicas and weights are its business."""
+
+from dataclasses import dataclass
+
+from regimen.plan.actions import Action, Apply, Create, Delete, Event, Manifest, Plan, Put, Scale, Verdict
+from regimen.plan.common import MANAGED, Owner, Settings, bucket_secret, dns_name
+from regimen.plan.exchange import ArmFacts, Move, candidate_share, next_move
+from regimen.plan.published import model_version
+from regimen.plan.router import router_manifests, routing_map, subject_salt
+from regimen.plan.serving import arm_deployment, arm_service
+from regimen.spec.artifacts import ServingRecord, VersionManifest, serving_key
+from regimen.spec.phases import ServicePhase
+from regimen.spec.routing import ArmRoute, Routing
+from regimen.spec.service import ModelServiceSpec, ModelServiceStatus, ReplicaCounts
+from regimen.spec.version import Gguf, ModelVersionSpec
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """What was seen of a service."""
+
+    record: ServingRecord | None
+    """What serves, by the newest ControllerRevision, else by the bucket's pointer; None where neither is."""
+    record_unknown: bool
+    """No ControllerRevision, and the bucket cannot be asked: nothing may be assumed (law 1)."""
+    recorded_in_cluster: bool
+    """Whether a ControllerRevision says it."""
+    version: ModelVersionSpec | None
+    """Of the version of record, or of the baseline where there is no record."""
+    version_ready: bool
+    version_message: str
+    published: VersionManifest | None
+    """Manifest of the version of record, where the ModelVersion is missing but the bucket has it."""
+    stable: ArmFacts
+    others: tuple[ArmFacts, ...]
+    routing: Routing | None
+    routing_applied: bool
+    rollout: str | None
+    """Name of the rollout under way."""
+    candidate_ready: int
+    lending: bool
+    """Training has borrowed a card that replicas of this service use."""
+    claim_exists: bool
+
+
+def record_manifest(owner: Owner, record: ServingRecord) -> Manifest:
+    """The durable record: a ControllerRevision that goes with the service."""
+    return {
+        "apiVersion": "apps/v1", "kind": "ControllerRevision",
+        "metadata": {
+            "name": dns_name(owner.name, "serving", str(record.revision)), "namespace": owner.namespace,
+            "labels": {**MANAGED, "regimen.dev/service": owner.name}, "ownerReferences": [owner.reference()],
+        },
+        "revision": record.revision,
+        "data": record.model_dump(mode="json", by_alias=True),
+    }  # fmt: skip
+
+
+def gguf_for(spec: ModelServiceSpec, version: ModelVersionSpec) -> Gguf | None:
+    return next((file for file in version.gguf if file.quantization == spec.quantization), None)
+
+
+def stable_routing(owner: Owner, spec: ModelServiceSpec, version_ref: str, settings: Settings, previous: Routing | None) -> Routing:
+    """All traffic to one version."""
+    wanted = Routing(
+        generation=previous.generation if previous else 0, epoch="-", salt=subject_salt(settings, owner, "-"),
+        stable=ArmRoute(version=version_ref, weight=100), candidate=None, audit_fraction=spec.feedback.audit_fraction,
+    )  # fmt: skip
+    return wanted if wanted == previous else wanted.model_copy(update={"generation": wanted.generation + 1})
+
+
+def decide(owner: Owner, spec: ModelServiceSpec, facts: ServiceFacts, settings: Settings) -> Plan:
+    """Refuse what cannot serve; else record what serves, and keep it running."""
+    refusal = _refusal(spec, facts)
+    if refusal is not None:
+        return _say(owner, spec, facts, refusal)
+    if facts.version is None:
+        if facts.published is not None:
+            return _say(owner, spec, facts, None, (Create(model_version(owner.namespace, facts.published)),))
+        ref = facts.record.version_ref if facts.record else spec.baseline_ref.name
+        return _say(owner, spec, facts, ("VersionMissing", f"ModelVersion {ref} does not exist; create it"))
+    gguf = gguf_for(spec, facts.version)
+    if gguf is None:
+        have = ", ".join(file.quantization for file in facts.version.gguf)
+        return _say(owner, spec, facts, ("QuantizationMissing", f"quantization: the version has {have}, not {spec.quantization}"))
+    if not facts.version_ready and not facts.recorded_in_cluster:
+        return _say(owner, spec, facts, ("VersionNotReady", facts.version_message))
+    record = facts.record or ServingRecord(version_ref=spec.baseline_ref.name, revision=1, by="baseline")
+    actions: list[Action] = [Apply(bucket_secret(owner.namespace, settings))]
+    if not facts.recorded_in_cluster:
+        actions.append(Create(record_manifest(owner, record)))
+        actions.append(Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode()))
+    actions += [Apply(manifest) for manifest in router_manifests(owner, spec, settings)]
+    if facts.rollout is None:
+        actions += _converge(owner, spec, facts, record, gguf, settings)
+    return _say(owner, spec, facts, None, tuple(actions))
+
+
+def _refusal(spec: ModelServiceSpec, facts: ServiceFacts) -> tuple[str, str] | None:
+    if facts.record_unknown:
+        return "RecordUnknown", "what serves is recorded in the bucket only, and the bucket cannot be reached; nothing is changed"
+    if not facts.claim_exists:
+        name = spec.cache.persistent_volume_claim.claim_name
+        return "CacheMissing", f"cache.persistentVolumeClaim.claimName: PersistentVolumeClaim {name} does not exist; create it"
+    return None
+
+
+def _converge(
+    owner: Owner, spec: ModelServiceSpec, facts: ServiceFacts, record: ServingRecord, gguf: Gguf, settings: Settings
+) -> list[Action]:
+    """Bring what runs to the version of record; what another version still holds is exchanged like in a rollout."""
+    stable = facts.stable
+    actions: list[Action] = [
+        Apply(arm_service(owner, record.version_ref)),
+        Apply(arm_deployment(owner, spec, record.version_ref, gguf, spec.replicas if not facts.others else 0, settings)),
+    ]
+    left = next((arm for arm in facts.others if arm.replicas or arm.pods), None)
+    for arm in facts.others:
+        if arm is not left and not arm.pods:
+            actions += [Delete("Deployment", owner.namespace, arm.deployment), Delete("Service", owner.namespace, arm.deployment)]
+    if left is None:
+        routing = stable_routing(owner, spec, record.version_ref, settings, facts.routing)
+        if routing != facts.routing:
+            actions.append(Apply(routing_map(owner, routing)))
+        if stable.exists and stable.replicas != spec.replicas:
+            actions.append(Scale(owner.namespace, stable.deployment, spec.replicas))
+        return actions
+    return actions + _exchange_back(owner, spec, facts, left, settings)
+
+
+def _exchange_back(owner: Owner, spec: ModelServiceSpec, facts: ServiceFacts, left: ArmFacts, settings: Settings) -> list[Action]:
+    """Another version's replicas remain (a rollout was removed by force): its traffic follows the capacity that returns."""
+    move = next_move(0, spec.replicas, spec.min_available, facts.stable, left)
+    victim = move.victim if isinstance(move, Move) else None
+    weight = candidate_share(facts.stable, left, victim)
+    base = facts.routing or stable_routing(owner, spec, facts.stable.version, settings, None)
+    wanted = base.model_copy(
+        update={
+            "stable": ArmRoute(version=facts.stable.version, weight=100 - weight),
+            "candidate": ArmRoute(version=left.version, weight=weight, draining=[victim] if victim else []),
+        }
+    )
+    if wanted != facts.routing:
+        return [Apply(routing_map(owner, wanted.model_copy(update={"generation": base.generation + 1})))]
+    if isinstance(move, Move) and facts.routing_applied:
+        return [Scale(owner.namespace, move.arm.deployment, move.replicas, (move.victim,) if move.victim else ())]
+    return []
+
+
+def _say(
+    owner: Owner, spec: ModelServiceSpec, facts: ServiceFacts, refusal: tuple[str, str] | None, actions: tuple[Action, ...] = ()
+) -> Plan:
+    ready = facts.stable.ready + facts.candidate_ready
+    version = facts.record.version_ref if facts.record else spec.baseline_ref.name
+    message = f"{ready} of {spec.replicas} ready on {version}" + (f"; rollout {facts.rollout} under way" if facts.rollout else "")
+    phase, reason = _phase(spec, facts, ready)
+    if refusal is not None:
+        reason, message = refusal
+        phase = ServicePhase.DEGRADED if ready else ServicePhase.PENDING
+    status = ModelServiceStatus(
+        phase=phase,
+        message=message,
+        stable_version=facts.record.version_ref if facts.record else None,
+        previous_version=facts.record.previous_ref if facts.record else None,
+        replicas=ReplicaCounts(desired=spec.replicas, ready=ready, stable=facts.stable.ready, candidate=facts.candidate_ready),
+        url=f"http://{owner.name}.{owner.namespace}.svc",
+        rollout=facts.rollout,
+    )
+    serving = ready >= max(1, spec.min_available)
+    conditions = (
+        Verdict("Ready", serving and refusal is None, reason, message),
+        Verdict("Stalled", refusal is not None, reason, message),
+    )
+    events = (Event(reason, message, warning=True),) if refusal else ()
+    return Plan(status, conditions, actions, events, again_after=5 if ready < spec.replicas else 30)
+
+
+def _phase(spec: ModelServiceSpec, facts: ServiceFacts, ready: int) -> tuple[ServicePhase, str]:
+    if ready >= spec.replicas:
+        return ServicePhase.READY, "Serving"
+    if facts.lending:
+        return ServicePhase.STEPPED_ASIDE, "SteppedAside"
+    if facts.rollout and ready >= spec.min_available:
+        return ServicePhase.READY, "ExchangingReplica"
+    return (ServicePhase.DEGRADED, "ReplicasNotReady") if ready else (ServicePhase.PENDING, "Starting")

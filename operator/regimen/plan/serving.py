@@ -1,0 +1,120 @@
+"""Manifests of a served version: its Deployment of llama-server and the headless Service that the routers follow."""
+
+import json
+
+from regimen.plan.actions import Manifest
+from regimen.plan.common import BUCKET_SECRET, MANAGED, Owner, Settings, container_security, dns_name, pod_security
+from regimen.spec.meta import GROUP, parse_duration
+from regimen.spec.service import ModelServiceSpec
+from regimen.spec.version import Gguf
+
+SETTLE_SECONDS = 3
+"""How long a stopping pod goes on taking requests, until every router has heard of it."""
+
+
+def deployment_name(service: str, version_ref: str) -> str:
+    return dns_name(service, version_ref)
+
+
+def arm_labels(service: str, version_ref: str) -> dict[str, str]:
+    return {f"{GROUP}/service": service, f"{GROUP}/version": version_ref, "app.kubernetes.io/component": "server"}
+
+
+def arm_service(owner: Owner, version_ref: str) -> Manifest:
+    """Headless: its EndpointSlices tell the routers which pods of this version are ready."""
+    labels = arm_labels(owner.name, version_ref)
+    return {
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": _meta(owner, deployment_name(owner.name, version_ref), labels),
+        "spec": {"clusterIP": "None", "selector": labels, "ports": [{"name": "http", "port": 8080, "targetPort": 8080}]},
+    }  # fmt: skip
+
+
+def arm_deployment(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, replicas: int, settings: Settings) -> Manifest:
+    """llama-server on one version's GGUF. `replicas` counts when it is created; `Scale` alone sets them afterwards."""
+    labels = arm_labels(owner.name, version_ref)
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": _meta(owner, deployment_name(owner.name, version_ref), labels),
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "revisionHistoryLimit": 2,
+            # A new pod of a changed template needs the old one's place first.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            "template": {"metadata": {"labels": {**MANAGED, **labels}}, "spec": _pod(owner, spec, version_ref, gguf, settings)},
+        },
+    }  # fmt: skip
+
+
+def _pod(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, settings: Settings) -> Manifest:
+    image = spec.engine.image or settings.server_image
+    drain = parse_duration(spec.router.drain_timeout)
+    cache = {"name": "cache", "mountPath": "/cache"}
+    common: Manifest = {
+        "image": image, "imagePullPolicy": settings.pull_policy, "securityContext": container_security(),
+        "volumeMounts": [cache, {"name": "tmp", "mountPath": "/tmp"}],
+        "terminationMessagePolicy": "File",
+    }  # fmt: skip
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(),
+        "priorityClassName": settings.serving_priority_class,
+        "nodeSelector": dict(spec.placement.node_selector),
+        "terminationGracePeriodSeconds": drain + SETTLE_SECONDS + 10,
+        "volumes": [
+            {"name": "cache", "persistentVolumeClaim": {"claimName": spec.cache.persistent_volume_claim.claim_name}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {f"{GROUP}/service": owner.name}},
+            }
+        ],
+        "initContainers": [{**common, "name": "fetch", "args": ["fetch"], "env": _env(gguf), "envFrom": _bucket()}],
+        "containers": [{**common, **_server(spec, version_ref, gguf, drain, settings)}],
+    }  # fmt: skip
+
+
+def _server(spec: ModelServiceSpec, version_ref: str, gguf: Gguf, drain: int, settings: Settings) -> Manifest:
+    engine, placement = spec.engine, spec.placement
+    resources = json.loads(json.dumps(settings.server_resources))
+    if placement.gpus:
+        for section in ("requests", "limits"):
+            resources.setdefault(section, {})[placement.gpu_resource] = str(placement.gpus)
+    values = {
+        "PORT": "8080", "CONTEXT_SIZE": str(engine.context_size), "PARALLEL": str(engine.parallel),
+        "GPU_LAYERS": str(engine.gpu_layers if placement.gpus else 0), "MODEL_ALIAS": version_ref,
+        "EXTRA_ARGS": json.dumps(engine.extra_args), "DRAIN_TIMEOUT": str(drain), "DRAIN_SETTLE": str(SETTLE_SECONDS),
+    }  # fmt: skip
+    health = {"httpGet": {"path": "/health", "port": 8080}}
+    return {
+        "name": "server",
+        "args": ["run"],
+        "env": _env(gguf) + [{"name": name, "value": value} for name, value in values.items()],
+        "ports": [{"name": "http", "containerPort": 8080}],
+        "resources": resources,
+        "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 300},
+        "readinessProbe": {**health, "periodSeconds": 2, "failureThreshold": 2},
+        "livenessProbe": {**health, "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 6},
+        "lifecycle": {"preStop": {"exec": {"command": ["regimen-server", "drain"]}}},
+    }
+
+
+def _env(gguf: Gguf) -> list[dict[str, str]]:
+    return [
+        {"name": "GGUF_URI", "value": gguf.uri}, {"name": "GGUF_SHA256", "value": gguf.sha256}, {"name": "CACHE_DIR", "value": "/cache"},
+    ]  # fmt: skip
+
+
+def _bucket() -> list[Manifest]:
+    # Optional: a file that is in the cache already needs no bucket (law 3).
+    return [{"secretRef": {"name": BUCKET_SECRET, "optional": True}}]
+
+
+def _meta(owner: Owner, name: str, labels: dict[str, str]) -> Manifest:
+    return {
+        "name": name, "namespace": owner.namespace, "labels": {**MANAGED, **labels}, "ownerReferences": [owner.reference()],
+    }  # fmt: skip

@@ -1,0 +1,153 @@
+"""FineTuneJob: fine-tune a version on a task of a dataset, and publish the result as a new version."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from regimen.spec.dataset import DatasetRef
+from regimen.spec.meta import Duration, KindStatus, NodeSelector, Quantization, Ref, Spec, Status, Text
+from regimen.spec.phases import JobPhase
+
+Metric = Literal["agreement", "precision", "recall", "falseDenialRate", "falseApprovalRate", "unparseableRate", "rougeL"]
+
+
+class Method(Spec):
+    """How to train."""
+
+    type: Literal["LoRA"] = Field("LoRA", description="LoRA: low-rank adapters on 16-bit base weights.")
+    rank: int = Field(16, ge=1, le=512, description="Rank of the adapters.")
+    alpha: int = Field(32, ge=1, le=1024, description="Scale of the adapters; the update is multiplied by alpha / rank.")
+    dropout: float = Field(0, ge=0, lt=1, description="Dropout inside the adapters.")
+    target_modules: list[Text] = Field(
+        default=["all-linear"],
+        min_length=1,
+        max_length=32,
+        description="Modules that get adapters; all-linear: every linear layer.",
+    )
+    epochs: float = Field(3, gt=0, le=100, description="Passes over the training rows.")
+    batch_size: int = Field(4, ge=1, le=4096, description="Effective batch size, in rows.")
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
+    max_length: int = Field(2048, ge=16, le=131072, description="Longest row in tokens; longer ones are cut.")
+    seed: int = Field(42, ge=0, le=2**31 - 1, description="Seed of weights, order and dropout.")
+
+
+class Output(Spec):
+    """What files to make."""
+
+    quantizations: list[Quantization] = Field(min_length=1, max_length=5, description="GGUF quantisations to make; the first is evaluated.")
+
+
+class Placement(Spec):
+    """Where the training pod runs."""
+
+    node_selector: NodeSelector | None = Field(
+        None, description="Labels the node must have, e.g. gpu: rtx3090. Default: the chart's training.nodeSelector."
+    )
+    gpu_resource: str = Field(
+        "nvidia.com/gpu", min_length=1, max_length=253, description="Extended resource that names a card or its slices."
+    )
+    whole_card: bool = Field(True, description="Ask for every slice of the card. false: train on the CPU, ask for none.")
+
+
+class Borrow(Spec):
+    """Whether training may take the card from serving pods."""
+
+    mode: Literal["None", "Preempt"] = Field(
+        "None", description="Preempt: serving pods of lower priority step aside for training and return when it ends."
+    )
+    allow_outage: bool = Field(
+        False, description="Let services fall below their minAvailable meanwhile. Otherwise the job waits and says which."
+    )
+
+
+class Gate(Spec):
+    """A test that a version must pass before it exists."""
+
+    metric: Metric = Field(description="What is measured on the held-out rows.")
+    criterion: Literal["Better", "NotWorse"] = Field("NotWorse", description="Against each of compareWith.")
+    margin: float = Field(0, ge=0, le=1, description="How much worse still counts as not worse.")
+
+
+class Evaluation(Spec):
+    """How the quantised file is judged."""
+
+    compare_with: list[Literal["Serving", "Baseline"]] = Field(
+        default=["Baseline"],
+        max_length=2,
+        description="Serving: what the model's services serve. Baseline: the base version's GGUF.",
+    )
+    gates: list[Gate] = Field(default_factory=list, max_length=16, description="All must pass, else the job fails.")
+    max_rows: int = Field(2000, ge=1, le=1_000_000, description="Held-out rows to answer, at most; the first by row hash.")
+
+
+class FineTuneJobSpec(Spec):
+    """Fine-tune version X on task T. Immutable but for suspend."""
+
+    base_ref: Ref = Field(description="ModelVersion with 16-bit weights to train from.")
+    dataset_ref: DatasetRef = Field(description="Dataset and task to train on; the newest revision when the job starts.")
+    version: str = Field(
+        pattern=r"^(Next|v[0-9]+\.[0-9]+)$",
+        max_length=16,
+        description="Version to publish, e.g. v1.0, or Next: the next free minor version.",
+    )
+    method: Method = Field(default_factory=lambda: Method(), description="How to train.")
+    output: Output = Field(description="What files to make.")
+    placement: Placement = Field(default_factory=lambda: Placement(), description="Where to train.")
+    borrow: Borrow = Field(default_factory=lambda: Borrow(), description="Whether to take the card from serving pods.")
+    evaluation: Evaluation = Field(default_factory=lambda: Evaluation(), description="How the result is judged.")
+    max_duration: Duration = Field(
+        "6h", description="Longest time that one training pod may hold the card; Kubernetes ends it then, operator or not."
+    )
+    backoff_limit: int = Field(3, ge=0, le=20, description="Retries of each stage after a failed pod.")
+    suspend: bool = Field(False, description="true: stop and give the card back; false: go on.")
+
+
+class JobProgress(Status):
+    """How far the running stage is."""
+
+    step: int = Field(0, description="Optimiser steps done, or rows answered.")
+    total_steps: int = Field(0, description="Steps in all.")
+    percent: float = Field(0, description="Share done, 0 to 100.")
+    loss: float | None = Field(None, description="Training loss, last logged.")
+    tokens_per_second: float | None = Field(None, description="Training throughput.")
+    eta_seconds: float | None = Field(None, description="Estimated seconds left in this stage.")
+
+
+class ComparedWith(Status):
+    """A figure of one of compareWith."""
+
+    name: str = Field(description="Serving or Baseline.")
+    version: str = Field(description="ModelVersion that was compared with.")
+    agreement: float | None = Field(None, description="Its share of answers that agree with the experts.")
+    difference: float | None = Field(None, description="New version minus this one.")
+    mcnemar_p: float | None = Field(None, description="Exact McNemar p-value of the difference.")
+
+
+class EvaluationFigures(Status):
+    """What the evaluation found."""
+
+    rows: int = Field(description="Held-out rows answered.")
+    agreement: float | None = Field(None, description="Share of answers that agree with the experts (label tasks).")
+    precision: float | None = Field(None, description="Of the positive label.")
+    recall: float | None = Field(None, description="Of the positive label.")
+    rouge_l: float | None = Field(None, description="ROUGE-L F1 against the final document (text tasks).")
+    compared: list[ComparedWith] = Field(default_factory=list, max_length=2, description="Against compareWith.")
+
+
+class SteppedAside(Status):
+    """Serving pods that gave the card to training."""
+
+    model_service: str = Field(description="ModelService whose pods stepped aside.")
+    pods: int = Field(description="How many.")
+
+
+class FineTuneJobStatus(KindStatus):
+    """How far the job is."""
+
+    phase: JobPhase | None = Field(None, description="Where the job is in its life.")
+    version: str | None = Field(None, description="Version allocated to this job.")
+    dataset_revision: str | None = Field(None, description="Revision pinned when training started.")
+    progress: JobProgress | None = Field(None, description="How far the running stage is.")
+    stepped_aside: list[SteppedAside] = Field(default_factory=list, max_length=32, description="Who gave the card.")
+    version_ref: Ref | None = Field(None, description="ModelVersion that the job published.")
+    evaluation: EvaluationFigures | None = Field(None, description="What the evaluation found.")

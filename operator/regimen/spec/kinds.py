@@ -1,0 +1,239 @@
+"""The six kinds as the API server and people meet them: names, short names, printer columns, CEL rules.
+
+Knows which models make up a kind, and what a schema alone cannot say. A rule is written once, beside the model it is about,
+and holds wherever that model occurs (in a job's `method` as in a schedule's template). Every rule that CEL states is also
+stated by a pydantic validator or by the schema, except immutability, which needs the old object.
+"""
+
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel
+
+from regimen.spec.dataset import Sources, TaskOutput, TrainingDatasetSpec, TrainingDatasetStatus
+from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus
+from regimen.spec.meta import KindStatus, Spec
+from regimen.spec.rollout import Analysis, Guardrail, ModelRolloutSpec, ModelRolloutStatus, Step
+from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus
+from regimen.spec.service import ModelServiceSpec, ModelServiceStatus
+from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A CEL rule of x-kubernetes-validations. `message` names the field and the remedy."""
+
+    rule: str
+    message: str
+    field_path: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """An additional printer column. Priority 1 shows with `-o wide` only."""
+
+    name: str
+    path: str
+    type: str = "string"
+    description: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One custom resource."""
+
+    name: str
+    plural: str
+    short: str
+    description: str
+    spec: type[Spec]
+    status: type[KindStatus]
+    columns: tuple[Column, ...]
+    immutable: bool = False
+    mutable: frozenset[str] = field(default_factory=frozenset)
+    """Fields (camelCase) of an otherwise immutable spec that may change."""
+
+
+PHASE = Column("Phase", ".status.phase", description="Where the resource is in its life.")
+READY = Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Accepted and functioning.")
+AGE = Column("Age", ".metadata.creationTimestamp", "date", "Time since creation.")
+MESSAGE = Column("Message", ".status.message", description="What is happening now.")
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "TrainingDataset",
+        "trainingdatasets",
+        "tds",
+        "TrainingDataset turns a business's exports into an immutable, de-identified revision of training data.",
+        TrainingDatasetSpec,
+        TrainingDatasetStatus,
+        (
+            PHASE,
+            Column("Rows", ".status.rows.used", "integer", "Rows used in at least one task."),
+            Column("Rejected", ".status.rows.rejected", "integer", "Rows rejected, for any reason."),
+            Column("Revision", ".status.revision", description="Digest of the newest published revision.", priority=1),
+            AGE,
+            MESSAGE,
+        ),
+    ),
+    Kind(
+        "ModelVersion",
+        "modelversions",
+        "mv",
+        "ModelVersion says that these weights and GGUFs are one version of a model. Users write baselines, the operator others.",
+        ModelVersionSpec,
+        ModelVersionStatus,
+        (
+            Column("Model", ".spec.model", description="Model that this is a version of."),
+            Column("Version", ".spec.version", description="baseline, or v<major>.<minor>."),
+            PHASE,
+            Column("Job", ".status.lineage.fineTuneJob", description="FineTuneJob that made it.", priority=1),
+            AGE,
+            MESSAGE,
+        ),
+        immutable=True,
+    ),
+    Kind(
+        "FineTuneJob",
+        "finetunejobs",
+        "ftj",
+        "FineTuneJob fine-tunes a version on a task of a dataset and publishes the result, judged, as a new ModelVersion.",
+        FineTuneJobSpec,
+        FineTuneJobStatus,
+        (
+            PHASE,
+            Column("%", ".status.progress.percent", "number", "Share of the running stage that is done."),
+            Column("Version", ".status.version", description="Version allocated to this job."),
+            Column("Agreement", ".status.evaluation.agreement", "number", "Share of answers that agree with the experts."),
+            Column("Base", ".spec.baseRef.name", description="ModelVersion trained from.", priority=1),
+            Column("Task", ".spec.datasetRef.task", description="Task trained on.", priority=1),
+            AGE,
+            MESSAGE,
+        ),
+        immutable=True,
+        mutable=frozenset({"suspend"}),
+    ),
+    Kind(
+        "ModelService",
+        "modelservices",
+        "msvc",
+        "ModelService serves a model from several llama-server replicas behind a router, on the GPUs it is given.",
+        ModelServiceSpec,
+        ModelServiceStatus,
+        (
+            PHASE,
+            Column("Ready", ".status.replicas.ready", "integer", "Replicas ready, of both arms."),
+            Column("Desired", ".status.replicas.desired", "integer", "Replicas asked for."),
+            Column("Serves", ".status.stableVersion", description="ModelVersion that serves."),
+            Column("Rollout", ".status.rollout", description="ModelRollout under way."),
+            Column("URL", ".status.url", description="Address inside the cluster.", priority=1),
+            AGE,
+            MESSAGE,
+        ),
+    ),
+    Kind(
+        "ModelRollout",
+        "modelrollouts",
+        "mro",
+        "ModelRollout moves a ModelService to another version by steps, as far and as fast as the evidence allows.",
+        ModelRolloutSpec,
+        ModelRolloutStatus,
+        (
+            Column("Service", ".spec.serviceRef.name", description="ModelService to move."),
+            Column("To", ".spec.toRef.name", description="ModelVersion to move to."),
+            PHASE,
+            Column("Step", ".status.currentStep", "integer", "Index of the step under way."),
+            Column("Weight", ".status.weight.actual", "number", "Percent of subjects on the candidate."),
+            Column("Verdict", ".status.verdict.decision", description="What follows from the evidence."),
+            Column("Candidates", ".status.candidateReplicas", "integer", "Candidate replicas that are ready.", 1),
+            AGE,
+            MESSAGE,
+        ),
+        immutable=True,
+        mutable=frozenset({"paused"}),
+    ),
+    Kind(
+        "RetrainSchedule",
+        "retrainschedules",
+        "rts",
+        "RetrainSchedule trains on the new data again and again, and rolls each result out: v1.0, v1.1, and so on.",
+        RetrainScheduleSpec,
+        RetrainScheduleStatus,
+        (
+            Column("Schedule", ".spec.schedule", description="Cron expression."),
+            Column("Suspend", ".spec.suspend", "boolean", "Whether new runs are held back."),
+            PHASE,
+            Column("Next", ".status.nextScheduleTime", description="Due time of the next run."),
+            Column("Last", ".status.lastScheduleTime", "date", "Time since the last run was due.", 1),
+            Column("Job", ".status.activeJob", description="FineTuneJob under way.", priority=1),
+            Column("Rollout", ".status.activeRollout", description="ModelRollout under way.", priority=1),
+            AGE,
+            MESSAGE,
+        ),
+    ),
+)
+
+
+def _task_needs(task: str, source: str) -> Rule:
+    return Rule(
+        f"self.tasks.all(t, t.name != '{task}') || has(self.sources.{source})",
+        f"tasks: {task} needs sources.{source}; add it or remove the task",
+        ".tasks",
+    )
+
+
+RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
+    Sources: (Rule("has(self.claims) || has(self.documents)", "sources is empty; give claims, documents or both"),),
+    TrainingDatasetSpec: (
+        _task_needs("medicalAnalysis", "claims"),
+        _task_needs("adjudication", "claims"),
+        _task_needs("clinicalDocs", "documents"),
+    ),
+    TaskOutput: (
+        Rule(
+            "self.type != 'Label' || (has(self.labels) && self.labels.size() >= 2 && has(self.positive) && self.positive in self.labels)",
+            "output: a Label task needs at least two labels, and positive must be one of them",
+        ),
+        Rule(
+            "self.type != 'Text' || ((!has(self.labels) || self.labels.size() == 0) && !has(self.positive))",
+            "output: labels and positive belong to Label tasks; remove them or set type: Label",
+        ),
+    ),
+    ModelServiceSpec: (
+        Rule(
+            "self.minAvailable <= self.replicas",
+            "minAvailable is more than replicas; lower minAvailable or raise replicas",
+            ".minAvailable",
+        ),
+    ),
+    Step: (
+        Rule(
+            "[has(self.setReplicas), has(self.setWeight), has(self.pause), has(self.analysis)].filter(x, x).size() == 1",
+            "a step is exactly one of setReplicas, setWeight, pause, analysis; split it into several steps",
+        ),
+    ),
+    Guardrail: (
+        Rule(
+            "[has(self.max), has(self.maxIncrease), has(self.maxDecrease)].filter(x, x).size() == 1",
+            "a guardrail has exactly one of max, maxIncrease, maxDecrease; split it into several guardrails",
+        ),
+    ),
+    Analysis: (
+        Rule(
+            "!has(self.margin) || self.margin == 0.0 || self.criterion == 'NotWorse'",
+            "margin belongs to criterion NotWorse; remove it or change the criterion",
+            ".margin",
+        ),
+    ),
+}
+
+SETS: frozenset[str] = frozenset({"labels", "quantizations", "compareWith", "targetModules", "knownValues"})
+"""Lists of scalars in specs that say nothing by repeating an item."""
+
+MAPS: dict[type[BaseModel], dict[str, str]] = {
+    TrainingDatasetSpec: {"tasks": "name"},
+    ModelVersionSpec: {"gguf": "quantization"},
+    KindStatus: {"conditions": "type"},
+}
+"""Lists of objects that have a key, one item for each."""

@@ -1,0 +1,104 @@
+"""What operator, router and feedback service tell each other about traffic. See docs/contracts.md.
+
+Knows the documents, not how they travel.
+"""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from regimen.spec.meta import Status
+
+LATENCY_BUCKETS_MS: tuple[float, ...] = tuple(round(5 * 1.15**i, 1) for i in range(72))
+"""Upper bounds in milliseconds, each 15 % above the one before: 5 ms to about 100 s. A last, open bucket follows."""
+
+
+class ArmRoute(Status):
+    """One arm's share of the subjects."""
+
+    version: str = Field(description="ModelVersion served by this arm.")
+    weight: float = Field(ge=0, le=100, description="Percent of subjects; the arms' weights sum to 100.")
+    draining: list[str] = Field(default_factory=list, description="Names of pods that get no new requests.")
+
+
+class Routing(Status):
+    """What a service's routers shall do; the operator writes it, the agents carry it out."""
+
+    generation: int = Field(description="Grows with every change.")
+    epoch: str = Field("-", description="uid of the rollout under way, or '-'.")
+    salt: str = Field(description="Key part of the subjects' hash, one per rollout.")
+    stable: ArmRoute
+    candidate: ArmRoute | None = None
+    audit_fraction: float = Field(0, ge=0, le=1)
+
+
+class ArmState(Status):
+    """What a router has applied for one arm."""
+
+    version: str
+    weight: float
+    servers: list[str] = Field(description="Pods that take new requests, by name.")
+    draining: list[str] = Field(description="Pods that only finish what they have.")
+    in_flight: int = 0
+
+
+class RouterState(Status):
+    """What a router really does, read back from HAProxy."""
+
+    pod: str
+    generation: int = Field(description="Generation of the Routing that is in force; 0 before the first.")
+    stable: ArmState | None = None
+    candidate: ArmState | None = None
+
+
+class ArmTraffic(Status):
+    """Requests of one version under one epoch since the last report."""
+
+    version: str
+    epoch: str
+    requests: int
+    errors: int = Field(description="Answers of 5xx, and attempts that failed, retried or not.")
+    latency: list[int] = Field(description="Requests by latency: one count per bound of LATENCY_BUCKETS_MS and one beyond.")
+    subjects: dict[str, int] = Field(default_factory=dict, description="New requests by subject hash.")
+
+
+class TrafficReport(Status):
+    """Increments of one router since its last report."""
+
+    namespace: str
+    service: str
+    instance: str = Field(description="Unique per start of the agent.")
+    sequence: int
+    arms: list[ArmTraffic]
+
+
+class ArmEvidence(Status):
+    """What is known of one version under one epoch."""
+
+    version: str
+    requests: int = 0
+    errors: int = 0
+    subjects: int = 0
+    latency: list[int] = Field(default_factory=list)
+    labelled: int = Field(0, description="Answers with both predicted and expert label.")
+    labelled_subjects: int = 0
+    agreed: int = 0
+    clusters: list[tuple[int, int]] = Field(default_factory=list, description="(labelled, agreed) per subject.")
+    true_positive: dict[str, int] = Field(default_factory=dict, description="By label.")
+    predicted: dict[str, int] = Field(default_factory=dict, description="Labelled answers by predicted label.")
+    expert: dict[str, int] = Field(default_factory=dict, description="Labelled answers by expert label.")
+    unparseable: int = Field(0, description="Labelled answers whose prediction is none of the experts' labels.")
+    accepted: int = 0
+    accepted_of: int = 0
+    satisfaction_sum: float = 0
+    satisfaction_of: int = 0
+
+
+class Evidence(Status):
+    """All that is known of a rollout."""
+
+    namespace: str
+    service: str
+    epoch: str
+    arms: list[ArmEvidence]
+    at: datetime

@@ -1,0 +1,96 @@
+"""What the operator asks of the trainer image: one JSON document per pod, in the environment variable REGIMEN_TASK.
+
+The operator writes these and the trainer reads them, so neither can drift. The bucket's address and credentials come by
+the usual variables (REGIMEN_S3_ENDPOINT, REGIMEN_S3_BUCKET, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), never in here. A pod
+that fails writes one sentence without content of any record to its termination log.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from regimen.spec.artifacts import Artifact, Lineage
+from regimen.spec.dataset import TrainingDatasetSpec
+from regimen.spec.finetune import Evaluation, Method
+from regimen.spec.meta import Quantization, Spec
+
+
+class PrepareTask(Spec):
+    """Read the sources, de-identify, split, publish a revision. Result: DatasetManifest at `prepared_key`."""
+
+    kind: Literal["prepare"] = "prepare"
+    namespace: str
+    dataset: str
+    spec_hash: str = Field(description="Names the record of what this spec gave: `prepared_key`.")
+    spec: TrainingDatasetSpec
+
+
+class ImportTask(Spec):
+    """Verify a baseline's files against the stated digests and record them. Result: StageRecord `weights`."""
+
+    kind: Literal["import"] = "import"
+    namespace: str
+    name: str
+    uid: str
+    model: str
+    version: str
+    weights_uri: str | None
+    gguf: list[Artifact] = Field(description="As the user states them: uri and sha256; bytes 0 until measured.")
+
+
+class TrainTask(Spec):
+    """Train an adapter. Result: StageRecord `adapter`."""
+
+    kind: Literal["train"] = "train"
+    namespace: str
+    job: str
+    uid: str
+    model: str
+    version: str
+    base_uri: str = Field(description="s3:// prefix of the base model's 16-bit weights (Hugging Face layout).")
+    train_uri: str = Field(description="s3:// address of the training JSONL.")
+    method: Method
+
+
+class ConvertTask(Spec):
+    """Merge the adapter into the base, write GGUFs. Result: StageRecord `gguf`."""
+
+    kind: Literal["convert"] = "convert"
+    namespace: str
+    job: str
+    uid: str
+    model: str
+    version: str
+    base_uri: str
+    quantizations: list[Quantization]
+
+
+class Contender(Spec):
+    """A GGUF to be evaluated, by digest."""
+
+    name: str
+    gguf: Artifact
+
+
+class EvaluateTask(Spec):
+    """Answer the held-out rows with the candidate's GGUF and with those to beat, through llama-server. Result: StageRecord
+    `evaluation`, whose figures carry rows, <metric> and <metric>:<contender> (see regimen_trainer.evaluate)."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    namespace: str
+    job: str
+    uid: str
+    model: str
+    version: str
+    quantization: Quantization
+    test_uri: str
+    output: Literal["Label", "Text"]
+    labels: list[str]
+    positive: str | None
+    against: list[Contender]
+    evaluation: Evaluation
+    lineage: Lineage
+
+
+Task = Annotated[PrepareTask | ImportTask | TrainTask | ConvertTask | EvaluateTask, Field(discriminator="kind")]
+TaskAdapter: TypeAdapter[Task] = TypeAdapter(Task)

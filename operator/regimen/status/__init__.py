@@ -1,0 +1,1 @@
+"""TOLD: from a plan to the status that the API server keeps. Pure."""

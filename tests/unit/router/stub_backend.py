@@ -1,0 +1,74 @@
+"""A replica for tests: answers at once, counts, and fails on demand."""
+
+import asyncio
+import json
+import socket
+import threading
+from dataclasses import dataclass, field
+
+
+def free_port(kind: int = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Stub:
+    """One replica on a loopback port. `mode`: ok, mute (closes without an answer), slow (answers after `delay`)."""
+
+    name: str
+    port: int = field(default_factory=free_port)
+    mode: str = "ok"
+    delay: float = 1.0
+    requests: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of the last completion."""
+
+    def start(self) -> "Stub":
+        self._loop = asyncio.new_event_loop()
+        started = threading.Event()
+        threading.Thread(target=self._run, args=(started,), daemon=True).start()
+        started.wait(5)
+        return self
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(5)
+
+    async def _close(self) -> None:
+        self._server.close()
+
+    def _run(self, started: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", self.port))
+        started.set()
+        self._loop.run_forever()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            if first.startswith("POST"):
+                self.requests += 1
+                self.headers = headers | {":target": first.split(" ")[1]}
+                await self._act()
+            if not (first.startswith("POST") and self.mode == "mute"):
+                writer.write(self._answer(len(body)))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    async def _act(self) -> None:
+        if self.mode == "slow":
+            await asyncio.sleep(self.delay)
+
+    def _answer(self, length: int) -> bytes:
+        body = json.dumps({"status": "ok", "by": self.name, "length": length}).encode()
+        return (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Regimen-Version: forged\r\nAccess-Control-Allow-Origin: *\r\n"
+            b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+        )

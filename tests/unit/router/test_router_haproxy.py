@@ -1,0 +1,374 @@
+"""The real HAProxy, steered by the agent's own code, in front of stub replicas on loopback ports."""
+
+import http.client
+import json
+import math
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from regimen.spec.routing import Routing
+from regimen_feedback.identity import ForgedError, service_key, verify
+from regimen_router.agent import Steward, outlive_haproxy
+from regimen_router.haproxy import BODY_LIMIT
+from regimen_router.plan import Desired, Pod
+from regimen_router.route import bucket, subject_hash
+from regimen_router.runtime import HaproxyError, Runtime, lives
+from regimen_router.settings import Settings
+from regimen_router.traffic import Request, parse
+
+os.environ["PATH"] += os.pathsep + "/usr/sbin"
+if shutil.which("haproxy") is None:
+    pytest.skip("HAPROXY IS NOT INSTALLED: the router is not tested", allow_module_level=True)
+
+sys.path.insert(0, str(Path(__file__).parent))
+from stub_backend import Stub, free_port
+
+MASTER = bytes(range(32))
+EPOCH = "0d5b2c1e-0000-4000-8000-000000000001"
+CHILD = (
+    "import sys, pathlib; from regimen_router import haproxy; from regimen_router.settings import Settings;"
+    "folder, port, log, key = sys.argv[1:];"
+    "haproxy.run(Settings('business', 'claims', key, decides_label=True, folder=pathlib.Path(folder), port=int(port), log_port=int(log), grace=1))"
+)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: dict[str, object]
+
+
+@dataclass
+class Router:
+    """A HAProxy process, its steward, its log, and four replicas: a1, a2 of v1 and b1, b2 of v2."""
+
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    stubs: dict[str, Stub]
+    steward: Steward
+    wanted: list[Desired]
+    lines: list[Request] = field(default_factory=list)
+
+    def want(self, **changes: object) -> None:
+        """Change the routing and bring it about."""
+        wanted = self.wanted[0]
+        generation = wanted.routing.generation + 1
+        base = {"salt": "s1", "epoch": EPOCH, "stable": {"version": "v1", "weight": 80}, "candidate": {"version": "v2", "weight": 20}}
+        routing = Routing.model_validate(base | {"generation": generation} | changes)
+        self.wanted[0] = replace(wanted, routing=routing)
+        self.steward.sync()
+        assert self.steward.state.generation == generation
+
+    def complete(self) -> bool:
+        """Whether all four replicas are up."""
+        self.steward.sync()
+        state = self.steward.state
+        return [arm.servers for arm in (state.stable, state.candidate) if arm] == [["a1", "a2"], ["b1", "b2"]]
+
+    def ask(self, subject: str | None = None, path: str = "/v1/chat/completions", method: str = "POST", body: bytes | None = b"{}",
+            connection: http.client.HTTPConnection | None = None, **headers: str) -> Answer:
+        connection = connection or self.connect()
+        sent = {name.replace("_", "-"): value for name, value in headers.items()} | ({"X-Subject": subject} if subject else {})
+        connection.request(method, path, body if method == "POST" else None, sent)
+        answer = connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, json.loads(answer.read()))
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.settings.port, timeout=40)
+
+    def versions(self, subjects: list[str]) -> dict[str, str]:
+        """Version by subject, asked over a few connections at once."""
+        def some(part: list[str]) -> dict[str, str]:
+            connection = self.connect()
+            return {name: self.ask(name, connection=connection).headers["x-regimen-version"] for name in part}
+
+        found: dict[str, str] = {}
+        with ThreadPoolExecutor(4) as pool:
+            for part in pool.map(some, [subjects[start::4] for start in range(4)]):
+                found |= part
+        return found
+
+    def subject_of(self, version: str) -> str:
+        """A subject of that arm under the standard routing."""
+        return next(f"who-{n}" for n in range(1_000) if (bucket("s1", f"who-{n}") < 2_000) == (version == "v2"))
+
+    def logged(self, count: int) -> list[Request]:
+        until(lambda: len(self.lines) >= count)
+        return self.lines
+
+
+def until(condition: object, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def collect(receiver: socket.socket, lines: list[Request]) -> None:
+    while True:
+        request = parse(receiver.recv(4096).decode())
+        if request:
+            lines.append(request)
+
+
+def start(folder: Path) -> Router:
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+    receiver.bind(("127.0.0.1", 0))
+    key = service_key(MASTER, "business", "claims").hex()
+    settings = Settings("business", "claims", key, folder=folder, port=free_port(), log_port=receiver.getsockname()[1])
+    process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(settings.port), str(settings.log_port), key])
+    stubs = {name: Stub(name).start() for name in ("a1", "a2", "b1", "b2")}
+    pods = tuple(Pod(name, "v1" if name < "b" else "v2", f"127.0.0.1:{stub.port}") for name, stub in stubs.items())
+    first = Routing.model_validate({"generation": 1, "salt": "s1", "stable": {"version": "v1", "weight": 100}})
+    wanted = [Desired(first, pods)]
+    steward = Steward(settings, Runtime(settings.socket, settings.route_map), lambda: wanted[0])
+    router = Router(settings, process, stubs, steward, wanted)
+    threading.Thread(target=collect, args=(receiver, router.lines), daemon=True).start()
+    until(settings.socket.exists)
+    return router
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+    router = start(tmp_path_factory.mktemp("run"))
+    yield router
+    router.process.kill()
+    router.process.wait(5)
+
+
+@pytest.fixture
+def router(running: Router) -> Router:
+    """80 % to v1, 20 % to v2, all replicas well."""
+    running.want()
+    for stub in running.stubs.values():
+        stub.mode, stub.requests = "ok", 0
+    until(running.complete)
+    running.lines.clear()
+    return running
+
+
+def test_a_fifth_of_the_subjects_and_always_the_same(router: Router) -> None:
+    subjects = [f"patient-{number}" for number in range(5_000)]
+    first = router.versions(subjects)
+    share, sigma = sum(version == "v2" for version in first.values()), math.sqrt(5_000 * 0.2 * 0.8)
+    assert abs(share - 1_000) < 3 * sigma
+    assert first == {name: "v2" if bucket("s1", name) < 2_000 else "v1" for name in subjects}
+    some = subjects[::25]
+    assert router.versions(some) == {name: first[name] for name in some}
+    lines = router.logged(5_200)
+    assert {line.subject for line in lines} == {subject_hash("s1", name) for name in subjects}
+    assert Counter(line.version for line in lines)["v2"] == share + sum(first[name] == "v2" for name in some)
+    assert not any(line.failed for line in lines) and {line.epoch for line in lines} == {EPOCH}
+
+
+def test_weights_change_and_roles_swap_without_a_reload(router: Router) -> None:
+    subjects, pid = [f"p-{number}" for number in range(200)], router.process.pid
+    before = router.versions(subjects)
+    router.want(stable={"version": "v1", "weight": 40}, candidate={"version": "v2", "weight": 60})
+    after = router.versions(subjects)
+    assert {name for name in subjects if before[name] == "v2"} < {name for name in subjects if after[name] == "v2"}
+    router.want(stable={"version": "v2", "weight": 100}, candidate=None, epoch="-")
+    assert set(router.versions(subjects).values()) == {"v2"}
+    router.want(stable={"version": "v1", "weight": 100}, candidate=None, epoch="-")
+    assert set(router.versions(subjects).values()) == {"v1"}
+    assert router.process.poll() is None and router.process.pid == pid
+
+
+def test_a_promotion_under_load_sends_nothing_to_the_wrong_version(router: Router) -> None:
+    router.want(stable={"version": "v1", "weight": 0}, candidate={"version": "v2", "weight": 100})
+    seen: list[tuple[int, object]] = []
+    stop = threading.Event()
+
+    def load() -> None:
+        connection = router.connect()
+        while not stop.is_set():
+            answer = router.ask(connection=connection)
+            seen.append((answer.status, answer.body.get("by")))
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        router.want(stable={"version": "v2", "weight": 100}, candidate=None)
+        router.want(stable={"version": "v1", "weight": 0}, candidate={"version": "v2", "weight": 100})
+    stop.set()
+    for thread in threads:
+        thread.join(5)
+    assert len(seen) > 20 and {status for status, _ in seen} == {200} and {by for _, by in seen} <= {"b1", "b2"}
+
+
+def test_ids_are_signed_as_the_feedback_service_checks_them(router: Router) -> None:
+    for subject in ("anna", "Müller, Ärztin", "x" * 300, None):
+        answer = router.ask(subject.encode().decode("latin-1") if subject else None)
+        identity = verify(MASTER, answer.headers["x-regimen-request-id"])
+        assert (identity.namespace, identity.service, identity.epoch) == ("business", "claims", EPOCH)
+        assert identity.version == answer.headers["x-regimen-version"]
+        assert len(identity.uuid) == 36 and len(identity.subject) == 8
+        assert subject is None or identity.subject == subject_hash("s1", subject)
+    with pytest.raises(ForgedError):
+        verify(MASTER, answer.headers["x-regimen-request-id"][:-1] + "g")
+    assert answer.headers["x-regimen-decision"] == "recommendation; a person decides"
+
+
+def test_without_a_subject_every_request_is_one(router: Router) -> None:
+    identities = [verify(MASTER, router.ask().headers["x-regimen-request-id"]) for _ in range(60)]
+    assert len({identity.subject for identity in identities}) == 60
+    assert {identity.version for identity in identities} == {"v1", "v2"}
+
+
+def test_audit_is_drawn_independently_of_the_arm(router: Router) -> None:
+    router.want(auditFraction=0.3)
+    connection = router.connect()
+    answers = [router.ask(f"p-{number}", connection=connection) for number in range(600)]
+    audited = [answer for answer in answers if answer.headers.get("x-regimen-audit") == "true"]
+    assert abs(len(audited) - 180) < 4 * math.sqrt(600 * 0.3 * 0.7)
+    assert all(verify(MASTER, answer.headers["x-regimen-request-id"]).audit == (answer in audited) for answer in answers)
+    share = sum(answer.headers["x-regimen-version"] == "v2" for answer in audited) / len(audited)
+    assert abs(share - 0.2) < 4 * math.sqrt(0.2 * 0.8 / len(audited))
+
+
+def test_headers_are_stripped_both_ways(router: Router) -> None:
+    answer = router.ask("anna", "/v1/chat/completions?name=anna", X_Regimen_Version="v9", x_regimen_audit="true", Accept="text/html")
+    stub = router.stubs[str(answer.body["by"])]
+    assert not [name for name in stub.headers if name.startswith("x-regimen") or name == "x-subject"]
+    assert stub.headers["accept"] == "text/html" and stub.headers[":target"] == "/v1/chat/completions"
+    assert answer.headers["x-regimen-version"] in {"v1", "v2"} and "access-control-allow-origin" not in answer.headers
+    assert "x-regimen-audit" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"path": "/slots", "method": "GET"}, 404), ({"path": "/metrics", "method": "GET"}, 404), ({"path": "/"}, 404),
+        ({"path": "/v1/chat/completions/"}, 404), ({"method": "GET"}, 405), ({"method": "OPTIONS"}, 405), ({"path": "/health"}, 405),
+        ({"path": "/v1/models", "method": "GET"}, 200), ({"path": "/health", "method": "GET"}, 200), ({"path": "/v1/completions"}, 200),
+        ({"body": b'{"n_discard": 7}'}, 400), ({"body": rb'{"n_\u0064iscard":7}'}, 400),
+        ({"body": b'{"prompt": "' + b"x" * 200_000 + b'"}'}, 200), ({"body": b"x" * (BODY_LIMIT + 1)}, 413),
+        ({"body": b" " * (BODY_LIMIT - 20) + b'{"n_discard": 7}'}, 400),
+        ({"Content_Encoding": "gzip"}, 415), ({"X_Large": "x" * 17_000}, 431),
+    ],
+)
+def test_only_what_is_allowed_gets_through(router: Router, request_: dict[str, object], status: int) -> None:
+    answer = router.ask("anna", **request_)  # type: ignore[arg-type]
+    assert answer.status == status
+    assert ("x-regimen-request-id" in answer.headers) == (status == 200)
+    if status != 200:
+        assert answer.body["error"]["code"] == status and sum(stub.requests for stub in router.stubs.values()) == 0  # type: ignore[index]
+
+
+def test_a_large_body_in_chunks_is_refused(router: Router) -> None:
+    connection = router.connect()
+    connection.request("POST", "/v1/completions", iter([b"x" * 1_000] * 240), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+    assert connection.getresponse().status == 413
+
+
+def test_a_failed_attempt_is_repeated_within_its_arm_and_counts(router: Router) -> None:
+    subject = router.subject_of("v2")
+    router.stubs["b1"].mode = "mute"
+    answers = [router.ask(subject) for _ in range(4)]
+    assert {answer.status for answer in answers} == {200} and {answer.body["by"] for answer in answers} == {"b2"}
+    assert router.stubs["a1"].requests + router.stubs["a2"].requests == 0
+    lines = router.logged(4)
+    assert {line.version for line in lines} == {"v2"} and any(line.failed for line in lines)
+
+
+def test_a_dead_replica_is_out_within_two_seconds_and_nobody_notices(router: Router) -> None:
+    subject, stub = router.subject_of("v2"), router.stubs["b1"]
+    stub.stop()
+    died = time.monotonic()
+    while router.steward.sync() or "b1" in router.steward.state.candidate.servers:  # type: ignore[union-attr]
+        assert router.ask(subject).status == 200
+        assert time.monotonic() - died < 2
+    assert router.steward.ready
+    stub.start()
+
+
+def test_draining_lets_requests_finish_and_sends_no_more(router: Router) -> None:
+    subject, slow = router.subject_of("v2"), router.stubs["b1"]
+    slow.mode = router.stubs["b2"].mode = "slow"
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(router.ask, subject) for _ in range(2)]
+        until(lambda: slow.requests == 1)
+        router.want(candidate={"version": "v2", "weight": 20, "draining": ["b1"]})
+        candidate = router.steward.state.candidate
+        assert candidate and (candidate.servers, candidate.draining, candidate.in_flight) == (["b2"], ["b1"], 2)
+        assert {answer.result().body["by"] for answer in held} == {"b1", "b2"}
+    router.stubs["b2"].mode = "ok"
+    assert {router.ask(subject).body["by"] for _ in range(6)} == {"b2"}
+
+
+def test_requests_wait_for_a_replica_or_another_route(router: Router) -> None:
+    subject = router.subject_of("v2")
+    router.want(candidate={"version": "v2", "weight": 20, "draining": ["b1", "b2"]})
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(router.ask, subject)
+        time.sleep(0.4)
+        assert not held.done()
+        assert router.ask(router.subject_of("v1")).status == 200
+        router.want(candidate={"version": "v2", "weight": 20, "draining": ["b1"]})
+        assert held.result(2).body["by"] == "b2"
+        router.want(candidate={"version": "v2", "weight": 20, "draining": ["b1", "b2"]})
+        held = pool.submit(router.ask, subject)
+        time.sleep(0.2)
+        router.want(stable={"version": "v1", "weight": 100}, candidate=None)
+        answer = held.result(2)
+    assert answer.headers["x-regimen-version"] == "v1" and answer.body["by"] in {"a1", "a2"}
+    assert verify(MASTER, answer.headers["x-regimen-request-id"]).version == "v1"
+
+
+def test_a_restart_is_made_good_and_a_new_agent_changes_nothing(router: Router, tmp_path: Path) -> None:
+    other = start(tmp_path)
+    try:
+        other.want()
+        until(other.complete)
+        again = Steward(other.settings, Runtime(other.settings.socket, other.settings.route_map), lambda: other.wanted[0])
+        again.sync()
+        assert again.state == other.steward.state and again.ready
+        other.process.kill()
+        other.process.wait(5)
+        again.sync()
+        assert not again.ready and not lives(other.settings.lock)
+        key, settings = other.settings.signing_key, other.settings
+        other.process = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), str(settings.port), str(settings.log_port), key])
+        until(lambda: again.sync() or again.ready)
+        assert other.ask("anna").headers["x-regimen-version"] in {"v1", "v2"}
+    finally:
+        other.process.kill()
+        other.process.wait(5)
+
+
+def test_stopping_finishes_requests_and_the_agent_stays_for_them(tmp_path: Path) -> None:
+    other = start(tmp_path)
+    try:
+        other.want()
+        until(other.complete)
+        for stub in other.stubs.values():
+            stub.mode, stub.delay = "slow", 2
+        runtime = Runtime(other.settings.socket, other.settings.route_map)
+        with ThreadPoolExecutor(1) as pool:
+            held = pool.submit(other.ask, "anna")
+            until(lambda: sum(stub.requests for stub in other.stubs.values()) == 1)
+            other.process.send_signal(signal.SIGUSR1)
+            outlive_haproxy(runtime, other.settings, other.steward.sync)
+            assert held.result(1).status == 200
+        assert other.process.wait(2) == 0 and len(other.logged(1)) == 1
+        with pytest.raises(HaproxyError):
+            runtime.observe()
+    finally:
+        other.process.kill()
+        other.process.wait(5)
