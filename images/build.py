@@ -7,12 +7,12 @@ whose key has its archive already is left alone. Standard output is one JSON obj
 
 What lies in $REGIMEN_CACHE (default /var/cache/regimen):
 
-    images/<name>-<key>.tar    OCI archive, layers not compressed (a node imports it in a third of the time)
+    images/<name>-<key>.tar    OCI archive, layers not compressed (zstd's gain at import did not pay for compressing)
     images/layout/             every layer once; archives are made from it
     build/                     buildah's storage, the base, staged folders, downloads, logs
 
 The CPU images stand on a base made here with debootstrap, so that no image registry is needed; the GPU images on public ones.
-Knows nothing of clusters. Standard library only; runs debootstrap, buildah and pip. Needs root.
+Knows nothing of clusters. Standard library only; runs debootstrap, buildah, skopeo and pip. Needs root.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ CONVERTER = ("LICENSE", "convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "con
 BUILD_TOOLS = ("hatchling==1.33.0", "pip>=23.2")
 HOST_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 KEY_LENGTH = 12
+REF_NAME = "org.opencontainers.image.ref.name"
 
 Variant = Literal["cpu", "gpu"]
 
@@ -126,7 +127,7 @@ def key_of(folder: Path, *parameters: str) -> str:
 def image_blobs(layout: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     """The manifest descriptor that `name` has in an OCI layout, and all its blobs (`sha256:…`): layers from the base up, configuration, manifest."""
     index = json.loads((layout / "index.json").read_text())
-    descriptor: dict[str, Any] = next(m for m in index["manifests"] if m.get("annotations", {}).get("org.opencontainers.image.ref.name") == name)
+    descriptor: dict[str, Any] = next(m for m in index["manifests"] if m.get("annotations", {}).get(REF_NAME) == name)
     manifest = json.loads(blob_path(layout, descriptor["digest"]).read_text())
     layers = [layer["digest"] for layer in manifest["layers"]]
     return descriptor, [*dict.fromkeys(layers), manifest["config"]["digest"], descriptor["digest"]]
@@ -144,7 +145,7 @@ def write_archive(layout: Path, name: str, ref: str, target: Path, previous: Pat
     of dependencies are then not copied because a line of code changed. `previous` is used up.
     """
     descriptor, blobs = image_blobs(layout, name)
-    annotations = {"io.containerd.image.name": ref, "org.opencontainers.image.ref.name": ref.rpartition(":")[2]}
+    annotations = {"io.containerd.image.name": ref, REF_NAME: ref.rpartition(":")[2]}
     index = {"schemaVersion": 2, "manifests": [{**descriptor, "annotations": annotations}]}
     names = [blob_path(Path(), digest).as_posix() for digest in blobs]
     partial = target.with_suffix(".partial")
@@ -185,13 +186,15 @@ def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None
 
 
 def remove_unused_blobs(layout: Path) -> None:
-    """Remove the blobs that no image of the layout has."""
-    index = json.loads((layout / "index.json").read_text())
-    names = [m["annotations"]["org.opencontainers.image.ref.name"] for m in index["manifests"]]
-    used = {digest for name in names for digest in image_blobs(layout, name)[1]}
-    for path in (layout / "blobs" / "sha256").iterdir():
-        if f"sha256:{path.name}" not in used:
-            path.unlink()
+    """Forget the images of a layout whose name another one took over, and remove the blobs that no image is left to use."""
+    path = layout / "index.json"
+    index = json.loads(path.read_text())
+    index["manifests"] = [m for m in index["manifests"] if REF_NAME in m.get("annotations", {})]
+    path.write_text(json.dumps(index))
+    used = {digest for m in index["manifests"] for digest in image_blobs(layout, m["annotations"][REF_NAME])[1]}
+    for blob in (layout / "blobs" / "sha256").iterdir():
+        if f"sha256:{blob.name}" not in used:
+            blob.unlink()
 
 
 # ---- Running programs ------------------------------------------------------------------------------------------------------------------------
@@ -225,7 +228,7 @@ def run(command: Iterable[str | Path], log: Path, env: dict[str, str] | None = N
 def need(*programs: str) -> None:
     """Raises BuildError when one of the programs is not installed."""
     if missing := [program for program in programs if shutil.which(program) is None]:
-        raise BuildError(f"not installed: {', '.join(missing)} (Debian: apt-get install buildah debootstrap)")
+        raise BuildError(f"not installed: {', '.join(missing)} (Debian: apt-get install buildah debootstrap skopeo)")
 
 
 # ---- The workshop ----------------------------------------------------------------------------------------------------------------------------
@@ -238,7 +241,9 @@ class Workshop:
         self.cache, self.variant, self._versitygw = cache, variant, versitygw
         self.build, self.images = cache / "build", cache / "images"
         self.layout = self.images / "layout"
+        self.runroot = f"/run/regimen-build-{hashlib.sha256(bytes(cache.resolve())).hexdigest()[:8]}"  # of buildah: must not outlive a boot
         self._export = Lock()  # a layout's index is one file
+        self._replaced: list[str] = []
         for folder in (self.build, self.images):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -331,8 +336,7 @@ class Workshop:
 
     def buildah(self, log: str, *arguments: str | Path) -> None:
         """Run buildah with its storage in the cache."""
-        need("buildah")
-        storage = ("--root", str(self.build / "storage"), "--runroot", "/run/regimen-build")
+        storage = ("--root", str(self.build / "storage"), "--runroot", self.runroot)
         run(["buildah", *storage, *arguments], self.log(log), env={"STORAGE_DRIVER": "overlay"})  # vfs would copy every layer
 
     def bud(self, log: str, tag: str, folder: Path, arguments: Sequence[str] = ()) -> None:
@@ -392,11 +396,24 @@ class Workshop:
             older = sorted(self.images.glob(f"{label}-{'[0-9a-f]' * KEY_LENGTH}.tar"), key=lambda path: path.stat().st_mtime)
             for leftover in self.images.glob(f"{label}-*.partial"):
                 leftover.unlink()
-            self.buildah(f"{label}-export", "push", "--format", "oci", "--disable-compression", ref, f"oci:{self.layout}:{label}")
+            # Not compressed: an unchanged layer has a known digest then, and is neither read nor written again. buildah itself would compress.
+            stored = f"containers-storage:[overlay@{self.build / 'storage'}+{self.runroot}]{ref}"
+            accept = "--dest-oci-accept-uncompressed-layers"
+            run(["skopeo", "--insecure-policy", "copy", "-q", accept, stored, f"oci:{self.layout}:{label}"], self.log(f"{label}-export"))
             write_archive(self.layout, label, ref, archive, previous=older[-1] if older else None)
+            remove_unused_blobs(self.layout)
             for path in older:
                 path.unlink(missing_ok=True)
-            remove_unused_blobs(self.layout)
+                self._replaced.append(f"{ref.partition(':')[0]}:{path.stem[-KEY_LENGTH:]}")
+
+    def forget_replaced(self) -> None:
+        """Remove from buildah's storage what newer images replaced. Not while an image is being built: it may stand on the same layers."""
+        for ref in self._replaced:
+            try:
+                self.buildah("forget", "rmi", ref)
+            except BuildError:
+                say(f"{ref}: kept, in use or already gone")
+        self._replaced.clear()
 
 
 ROOTFS_HABITS = {
@@ -412,7 +429,6 @@ ROOTFS_HABITS = {
 
 def make_rootfs(folder: Path, target: Path, log: Path) -> None:
     """debootstrap a minimal Debian with Python, without what nobody reads in a container, as a tar file."""
-    need("debootstrap")
     command: list[str | Path] = ["debootstrap", "--variant=minbase", "--merged-usr", f"--include={BASE_PACKAGES}", SUITE, folder]
     run(command, log, env={"DPKG_FORCE": "unsafe-io", "DEBIAN_FRONTEND": "noninteractive"})
     for name, text in ROOTFS_HABITS.items():
@@ -434,14 +450,16 @@ def make_rootfs(folder: Path, target: Path, log: Path) -> None:
 
 
 def build_images(names: Sequence[str], workshop: Workshop, registry: str | None = None) -> dict[str, dict[str, str]]:
-    """Build the images two at a time. Raises BuildError of the first that fails."""
+    """Build the images two at a time. Raises the BuildError of the first that fails."""
     images = [image for name, image in IMAGES.items() if name in names]
     with ThreadPoolExecutor(2) as pool:
         shared: list[Future[object]] = [pool.submit(lambda: workshop.base), pool.submit(lambda: prefetch(workshop, images))]
         for future in shared:
             future.result()
         made = {image.name: pool.submit(workshop.make, image, registry) for image in images}
-        return {name: future.result() for name, future in made.items()}
+        results = {name: future.result() for name, future in made.items()}
+    workshop.forget_replaced()
+    return results
 
 
 def prefetch(workshop: Workshop, images: Iterable[Image]) -> None:
@@ -488,6 +506,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if chosen.stage:
                 made = {name: {"folder": str(workshop.stage(IMAGES[name], chosen.stage / name))} for name in names}
             else:
+                need("buildah", "debootstrap", "skopeo", "tar")
                 made = build_images(names, workshop, chosen.push)
     except BuildError as error:
         say(str(error))

@@ -18,7 +18,7 @@ TOOLS = {
     "containerd": "containerd", "ctr": "containerd", "runc": "runc", "/usr/lib/cni/bridge": "containernetworking-plugins",
     "nft": "nftables", "haproxy": "haproxy", "conntrack": "conntrack", "ip": "iproute2", "sysctl": "procps", "openssl": "openssl",
     "gcc": "gcc", "/usr/include/stdio.h": "libc6-dev", "nsenter": "util-linux", "unshare": "util-linux", "mount": "mount",
-    "buildah": "buildah", "debootstrap": "debootstrap",
+    "buildah": "buildah", "skopeo": "skopeo", "debootstrap": "debootstrap",
 }  # fmt: skip
 FREE_DISK_GB = 15
 FREE_MEMORY_GB = 2

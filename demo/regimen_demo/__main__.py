@@ -82,8 +82,9 @@ def _prepare(args: argparse.Namespace, view: View, folder: Path) -> Target:
         return users_cluster(args.context, images, args.load, args.storage_class)
     view.step("bringing the cluster up and loading the images")
     name = os.environ.get("REGIMEN_DEMO_CLUSTER", "demo")
-    regimen_cluster.down(name)
-    return own_cluster(name, images)
+    target = own_cluster(name, images)
+    install.reset(target)
+    return target
 
 
 def _api(target: Target) -> client.ApiClient:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+import regimen_cluster
 from regimen.store import Store
 from regimen_demo.target import ROOT, DemoError, Target
 
@@ -38,6 +39,19 @@ def _regimen(*args: str) -> None:
         raise DemoError(f"regimen {args[0]}: {done.stderr or done.stdout}")
 
 
+def reset(target: Target) -> None:
+    """Remove what an earlier run left on the throwaway cluster; its images stay. Nothing is left to be rolled back."""
+    if target.name is None:
+        raise DemoError("a cluster of the user's is never reset")
+    if SYSTEM not in target.kubectl("get", "namespaces", "-o", "name"):
+        return
+    for name in target.kubectl("get", "modelrollouts", "-n", NAMESPACE, "-o", "name", "--ignore-not-found").split():
+        target.kubectl("patch", "-n", NAMESPACE, name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    target.helm("uninstall", "regimen", "-n", SYSTEM, "--ignore-not-found", "--wait")
+    target.kubectl("delete", "namespace", NAMESPACE, SYSTEM, "--ignore-not-found", "--wait", "--timeout=120s")
+    regimen_cluster.recycle_disks(target.name)
+
+
 def install_chart(target: Target) -> None:
     """`helm upgrade --install`, as a user does; values say where images and volumes are."""
     values = cache() / "demo-values.yaml"
@@ -50,14 +64,15 @@ def install_chart(target: Target) -> None:
 
 def _values(target: Target) -> dict[str, Any]:
     images, disk = target.images, {"storageClassName": target.storage_class, "size": "5Gi"}
+    node = {"gpu": "rtx3060"} if target.own else {}
     small = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "4Gi"}}
     return {
-        "operator": {"image": {"ref": images["operator"]}, "resyncSeconds": 5},
+        "operator": {"image": {"ref": images["operator"]}, "resyncSeconds": 5, "nodeSelector": node},
         "training": {"image": {"ref": images["trainer"]}, "resources": small, "nodeSelector": {"gpu": "rtx3090"} if target.own else {}},
         "serving": {"image": {"ref": images["server"]}, "resources": small},
         "router": {"image": {"ref": images["router"]}},
-        "feedback": {"image": {"ref": images["feedback"]}, "persistence": disk},
-        "objectStore": {"embedded": {"image": {"ref": images["objectstore"]}, "persistence": disk}},
+        "feedback": {"image": {"ref": images["feedback"]}, "persistence": disk, "nodeSelector": node},
+        "objectStore": {"embedded": {"image": {"ref": images["objectstore"]}, "persistence": disk, "nodeSelector": node}},
     }
 
 

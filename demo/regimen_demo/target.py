@@ -16,8 +16,10 @@ import regimen_cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("trainer", "server", "operator", "router", "feedback", "objectstore")
-NODES_OF_IMAGE: Mapping[str, str | None] = {"trainer": "rtx3090"}
-"""An image goes to every node, unless it runs on one only."""
+NODES_OF_IMAGE: Mapping[str, str | None] = {
+    "trainer": "rtx3090", "operator": "rtx3060", "feedback": "rtx3060", "objectstore": "rtx3060", "server": None, "router": None,
+}  # fmt: skip
+"""Where an image is needed on the throwaway cluster; None: on every node."""
 
 
 class DemoError(Exception):

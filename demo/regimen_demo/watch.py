@@ -41,7 +41,8 @@ class Watch:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(timeout=30)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=30)
 
     def _work(self) -> None:
         while not self._stop.wait(1.0):

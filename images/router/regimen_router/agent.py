@@ -40,6 +40,7 @@ class Steward:
     def __init__(self, settings: Settings, runtime: Runtime, desired: Callable[[], Desired | None]) -> None:
         self._settings, self._runtime, self._desired = settings, runtime, desired
         self._generation = 0
+        self._failure = ""
         self.state = RouterState(pod=settings.pod, generation=0)
         self.ready = False
         self.last_pass = time.monotonic()
@@ -50,11 +51,13 @@ class Steward:
         try:
             desired = self._desired()
             self._apply(desired)
-            self.ready = is_ready(desired, self.state)
+            self.ready, self._failure = is_ready(desired, self.state), ""
         except (HaproxyError, RouteError) as error:
             SYNC_FAILED.inc()
             self.ready = False
-            LOG.warning("HAProxy is not as wanted", extra={"fields": {"error": str(error)}})
+            if str(error) != self._failure:  # once, not once a second
+                LOG.warning("HAProxy is not as wanted", extra={"fields": {"error": str(error)}})
+            self._failure = str(error)
 
     def _apply(self, desired: Desired | None) -> None:
         actual = self._runtime.observe()
@@ -153,7 +156,7 @@ def outlive_haproxy(runtime: Runtime, settings: Settings, tick: Callable[[], Non
 def connect() -> None:
     """Use the pod's service account. Without the client's own validation: it refuses the slice of a Service that has no pods."""
     configuration = client.Configuration()
-    config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # the client has no types here
+    config.load_incluster_config(client_configuration=configuration)
     configuration.client_side_validation = False
     client.Configuration.set_default(configuration)
 

@@ -106,7 +106,7 @@ class Cluster:
         listed = call(**arguments, _request_timeout=(3, 10))
         objects = {item.metadata.name: item for item in listed.items}
         self._tell(objects, keep)
-        events = watch.Watch().stream(  # type: ignore[no-untyped-call]  # the client has no types here
+        events = watch.Watch().stream(
             call, **arguments, resource_version=listed.metadata.resource_version, timeout_seconds=RELIST_SECONDS,
             _request_timeout=(3, RELIST_SECONDS + 5),
         )

@@ -53,7 +53,7 @@ defaults
     timeout server 15m
     timeout queue {hold}s
     timeout http-request 10s
-    timeout http-keep-alive 60s
+    timeout http-keep-alive 15s
 """
 
 FRONTEND = """\

@@ -27,7 +27,12 @@ class SentenceError(click.ClickException):
 
     def __init__(self, error: TrainerError) -> None:
         super().__init__(str(error))
-        self.exit_code = error.exit_code
+        self._code = error.exit_code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """What click exits with."""
+        return self._code
 
 
 @click.command()
@@ -49,7 +54,8 @@ def generate(claims: int, documents: int, seed: int, out: Path, shuffle_labels: 
 @option("seed", default=7, show_default=True, help="The same seed gives the same weights on the same machine.")
 @option("name", default="baseline", show_default=True, help="Name of the model in the GGUF's file name and metadata.")
 @option("quantization", default="Q6_K", show_default=True, help="Quantization of the GGUF.")
-def generate_model(out: Path, seed: int, name: str, quantization: str) -> None:
+@option("upload", metavar="PREFIX", help="Also upload everything below this prefix of the bucket (REGIMEN_S3_… say which).")
+def generate_model(out: Path, seed: int, name: str, quantization: str, upload: str | None) -> None:
     """Make a small base model that decides by an outdated policy, as 16-bit weights and as GGUF."""
     from regimen_trainer import gguf
     from regimen_trainer.generator import base_model
@@ -62,6 +68,13 @@ def generate_model(out: Path, seed: int, name: str, quantization: str) -> None:
         path = gguf.quantize(whole, quantization, out / f"{name}-{quantization}.gguf", cpu_limit(), out / "tools.log")
         whole.unlink()
         (out / "tools.log").unlink()
+        if upload is not None:
+            from regimen.store import Store
+
+            store = Store.from_env()
+            for file in sorted(item for item in out.rglob("*") if item.is_file()):
+                relative = str(file.relative_to(out))
+                store.upload(file, f"{upload}{relative}", relative)
     except TrainerError as error:
         raise SentenceError(error) from error
     click.echo(path)

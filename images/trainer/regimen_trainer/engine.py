@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regimen_trainer.errors import ToolError
 from regimen_trainer.tasks import Message
@@ -37,7 +37,7 @@ class Engine:
         prompt = self._post("/apply-template", {"messages": list(messages)})["prompt"]
         return list(self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})["tokens"])
 
-    def _post(self, path: str, body: dict[str, object]) -> dict[str, "object | list[int] | str"]:  # type: ignore[type-arg]
+    def _post(self, path: str, body: dict[str, object]) -> Any:
         import httpx
 
         try:
@@ -57,7 +57,7 @@ def serving(gguf: Path, slots: int, context: int, threads: int, log_file: Path) 
     port = free_port()
     command = [
         SERVER, "--host", "127.0.0.1", "--port", str(port), "--model", str(gguf), "--ctx-size", str(context * slots), "--parallel", str(slots),
-        "--threads", str(threads), "--no-slots", "--no-webui", "--jinja",
+        "--threads", str(threads), "--no-slots", "--no-webui", "--jinja", "--cache-ram", "0",
     ]
     with log_file.open("ab") as output:
         try:

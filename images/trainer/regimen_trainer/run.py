@@ -43,7 +43,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         return _ended(str(error), error.exit_code, termination_log)
     except StoreError as error:
         return _ended(f"the bucket failed: {error}", 1, termination_log)
-    except Exception as error:  # the last resort: what is unknown may quote a record, so only its type and place are told
+    except Exception as error:  # noqa: BLE001 - the last resort: what is unknown may quote a record, so only its type and place are told
         return _ended(f"unexpected {type(error).__name__} at {_place(error)}", 1, termination_log)
     return 0
 
@@ -62,10 +62,20 @@ def parse(environ: Mapping[str, str]) -> Task:
 def run(task: Task, environ: Mapping[str, str]) -> None:
     """Run the task's stage in the scratch space."""
     log("started", kind=task.kind, namespace=task.namespace)
-    import_module(STAGES[task.kind]).run(task, Store.from_env(environ), Path(environ.get("REGIMEN_SCRATCH", "/scratch")))
+    scratch = Path(environ.get("REGIMEN_SCRATCH", "/scratch"))
+    confine(scratch)
+    import_module(STAGES[task.kind]).run(task, Store.from_env(environ), scratch)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def confine(scratch: Path) -> None:
+    """Keep libraries off the network and their caches in scratch space; the rest of the pod's disk may be read-only."""
+    os.environ |= {
+        "HF_HUB_OFFLINE": "1", "HF_HOME": str(scratch / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "TRITON_CACHE_DIR": str(scratch / "triton"), "TRANSFORMERS_VERBOSITY": "error", "TRL_EXPERIMENTAL_SILENCE": "1",
+    }
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM: unwind, so that child processes end and the sentence is written."""
     raise InterruptedByClusterError("the pod was told to stop before the stage was done")
 

@@ -115,9 +115,15 @@ class Observer:
         minor = 0
         while True:
             claim = document(self.store, claim_key(owner.namespace, model, f"v1.{minor}"), Claim)
-            if claim is None or claim.uid == owner.uid:
+            if claim is not None and claim.uid == owner.uid:
                 return f"v1.{minor}", claim
+            if claim is None and self._is_free(owner.namespace, model, f"v1.{minor}"):
+                return f"v1.{minor}", None
             minor += 1
+
+    def _is_free(self, namespace: str, model: str, version: str) -> bool:
+        """Whether no ModelVersion that a person wrote has the name."""
+        return self.cluster.get("ModelVersion", namespace, finetune_plan.version_name(model, version)) is None
 
     def _stage(self, owner: Owner, model: str, version: str, stage: Stage) -> JobStageFacts:
         record = document(self.store, stage_record_key(owner.namespace, model, version, owner.uid, stage), StageRecord)

@@ -47,10 +47,13 @@ class Performer:
         if not _replicas_are_ours(manifest):
             self.cluster.apply(manifest)
             return
-        missing = self.cluster.get(manifest["kind"], meta["namespace"], meta["name"]) is None
-        if not (missing and self.cluster.create(manifest)):
-            spec = {key: value for key, value in manifest["spec"].items() if key != "replicas"}
-            self.cluster.apply({**manifest, "spec": spec})
+        live = self.cluster.get(manifest["kind"], meta["namespace"], meta["name"])
+        if live is None:
+            self.cluster.apply(manifest)
+            return
+        # Never another number than the live one; the resourceVersion makes a scaling in between win over us.
+        seen = {**meta, "resourceVersion": live["metadata"]["resourceVersion"]}
+        self.cluster.apply({**manifest, "metadata": seen, "spec": {**manifest["spec"], "replicas": live["spec"].get("replicas", 1)}})
 
     def _scale(self, owner: Owner, action: Scale) -> None:
         for victim in action.victims:

@@ -43,7 +43,8 @@ class WorkQueue:
         self._failures: dict[Key, int] = {}
         self._busy: set[str] = set()
         self._again: set[Key] = set()
-        self._running: set[Key] = set()
+        self._running: dict[Key, str] = {}
+        """With the group under which each was taken: what `group` says of a key may change meanwhile."""
         self._changed = threading.Condition()
 
     def start(self, workers: int) -> None:
@@ -75,8 +76,9 @@ class WorkQueue:
                 due, key = min(ready, default=(now + 3600, None))
                 if key is not None and due <= now:
                     del self._due[key]
-                    self._running.add(key)
-                    self._busy.add(self._group(key))
+                    WAITING.set(len(self._due))
+                    group = self._running[key] = self._group(key)
+                    self._busy.add(group)
                     return key
                 self._changed.wait(timeout=max(0.01, due - now))
 
@@ -102,8 +104,7 @@ class WorkQueue:
 
     def _done(self, key: Key, after: float | None) -> None:
         with self._changed:
-            self._running.discard(key)
-            self._busy.discard(self._group(key))
+            self._busy.discard(self._running.pop(key))
             asked = key in self._again
             self._again.discard(key)
             self._changed.notify_all()

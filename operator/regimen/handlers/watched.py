@@ -21,8 +21,10 @@ class Hearing:
         self._lock = threading.Lock()
 
     def hear(self, uid: str, version: str) -> None:
-        """A watch brought this object's resourceVersion."""
+        """A watch brought this object's resourceVersion. That it brings anything at all says that it lives."""
         with self._lock:
+            if self._heard.get(uid) != version:
+                self._missing = {key: since for key, since in self._missing.items() if key[1] != uid}
             self._heard[uid] = version
 
     def compare(self, kind: str, listed: Iterable[tuple[str, str]]) -> None:

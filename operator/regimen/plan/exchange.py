@@ -61,6 +61,7 @@ def next_move(target: int, total: int, min_available: int, stable: ArmFacts, can
     >>> waiting = next_move(1, 4, 3, ArmFacts("a", "a", True, 3, pods(4)), none); waiting
     Hold(reason='waiting for 1 replica to stop')
     """
+    target = min(target, total)  # a service may shrink meanwhile
     asked = stable.replicas + candidate.replicas
     holding = len(stable.pods) + len(candidate.pods)
     if holding > asked:

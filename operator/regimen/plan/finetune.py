@@ -113,8 +113,13 @@ def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: 
     if facts.claim is not None and facts.claim.uid != owner.uid:
         text = f"version {facts.version} belongs to {facts.claim.job}; delete this job and create it with another version, or with Next"
         return _say(facts, JobPhase.FAILED, "VersionExists", text)
+    name = version_name(facts.base.spec.model, facts.version)
+    if facts.claim is None and (facts.manifest is not None or facts.version_exists):
+        text = f"version: ModelVersion {name} exists already; delete this job and create it with another version"
+        return _say(facts, JobPhase.FAILED, "VersionExists", text)
     if spec.suspend:
-        stop = [Delete("Job", owner.namespace, job_name(owner, stage)) for stage in ("adapter", "gguf", "evaluation")]
+        running = [seen.job for seen in (facts.adapter, facts.gguf, facts.evaluation) if seen.job is not None]
+        stop = [Delete("Job", owner.namespace, job.name) for job in running]
         return _say(facts, JobPhase.WAITING, "Suspended", "suspended; set suspend: false to go on", tuple(stop))
     if facts.claim is None:
         claim = Claim(job=owner.path, uid=owner.uid, dataset_revision=facts.dataset.manifest.digest)
@@ -183,6 +188,9 @@ def _run(
     if seen.job.failed:
         text = f"could not {stage.verb}: {failure(seen.job)}; delete this job and create it again once that is mended"
         return _say(facts, JobPhase.FAILED, f"{stage.verb.capitalize()}Failed", text)
+    if seen.job.succeeded:
+        again = (Delete("Job", owner.namespace, seen.job.name),)
+        return _say(facts, stage.phase, stage.phase.value, f"what the pod made is gone; about to {stage.verb} again", again)
     text = seen.job.pod_message or _how_far(seen.progress, stage)
     return _say(facts, stage.phase, stage.phase.value, text, progress=seen.progress, again_after=3)
 

@@ -32,13 +32,15 @@ def decide(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: 
     actions, hold = next_actions(context, advanced)
     if advanced.outcome == "Promote":
         actions, advanced, hold = promote(context, advanced, actions, hold)
-    elif advanced.outcome == "RollBack" and not actions and isinstance(hold, Done):
+    elif memory.outcome == "RollBack" and not actions and isinstance(hold, Done):
         actions, advanced = rolled_back(context, advanced)
     moved = any(isinstance(action, Scale) for action in actions)
     if moved:
         advanced = advanced.model_copy(update={"moved_at": now})
-    first = (Apply(memory_map(owner, advanced)),) if advanced != memory else ()
-    return report(context, memory, advanced, (*first, *actions), hold)
+    remember = (Apply(memory_map(owner, advanced)),) if advanced != memory else ()
+    # Once it says that all is done, nobody looks again: so that is written last, anything else before it is acted on.
+    ordered = (*actions, *remember) if advanced.ended else (*remember, *actions)
+    return report(context, memory, advanced, ordered, hold)
 
 
 def _without_service(owner: Owner, spec: ModelRolloutSpec) -> Plan:
@@ -104,6 +106,11 @@ def _invalid(context: Context) -> tuple[str, str] | None:
         )
     if facts.serving.version_ref == spec.to_ref.name:
         return "ServesAlready", f"toRef.name: {spec.to_ref.name} serves already; delete this rollout"
+    if service.min_available >= service.replicas:
+        return (
+            "NoReplicaToSpare",
+            f"serviceRef.name: minAvailable {service.min_available} of {service.replicas} replicas leaves none to exchange; lower minAvailable",
+        )
     counts = [step.set_replicas for step in spec.strategy.steps if step.set_replicas is not None]
     if not counts or counts[-1] != service.replicas:
         return (
@@ -120,10 +127,12 @@ def _invalid(context: Context) -> tuple[str, str] | None:
 
 def _advance(context: Context, memory: Memory) -> Memory:
     """What follows from deletion, evidence and time, before any move."""
+    serving = context.facts.serving
+    recorded = serving is not None and serving.version_ref == context.spec.to_ref.name
+    if context.owner.deleting and memory.outcome != "RollBack" and not recorded:
+        return _rolling_back(context, memory, "Deleted", "deleted before it ended")
     if memory.outcome is not None:
         return memory
-    if context.owner.deleting:
-        return _rolling_back(context, memory, "Deleted", "deleted before it ended")
     memory = _weigh(context, memory)
     if memory.outcome is None:
         memory = _deadline(context, memory)
@@ -163,12 +172,12 @@ def _weigh(context: Context, memory: Memory) -> Memory:
 
 
 def _deadline(context: Context, memory: Memory) -> Memory:
-    """A replica that takes too long to exchange; a lent card stops the clock."""
+    """A replica that takes too long to exchange; a lent card and a pause stop the clock."""
     step = current_step(context.spec, memory)
     limit = parse_duration(context.spec.progress_deadline)
     if step is None or step.set_replicas is None:
         return memory
-    if context.facts.lending:
+    if context.facts.lending or context.spec.paused:
         return memory.model_copy(update={"moved_at": context.now})
     if context.now - memory.moved_at <= limit:
         return memory

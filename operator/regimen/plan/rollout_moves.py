@@ -12,9 +12,9 @@ from regimen.spec.routing import ArmRoute, Routing
 
 
 def target_replicas(context: Context, memory: Memory) -> int:
-    """Candidate replicas wanted now: those of the last setReplicas reached; none when rolling back."""
-    if memory.outcome == "RollBack":
-        return 0
+    """Candidate replicas wanted now: those of the last setReplicas reached; none when rolling back, all when promoting."""
+    if memory.outcome is not None:
+        return 0 if memory.outcome == "RollBack" else context.service.replicas
     reached = context.spec.strategy.steps[: memory.step + 1]
     return next((step.set_replicas for step in reversed(reached) if step.set_replicas is not None), 0)
 
@@ -98,7 +98,8 @@ def promote(
         routing = stable_routing(context.service_owner, context.service, to_ref, context.settings, context.facts.routing)
         swap: tuple[Action, ...] = (Apply(routing_map(context.service_owner, routing)),) if routing != context.facts.routing else ()
         memory = memory.noting(context.iso, f"promoted {to_ref}", ended=True, reason="Promoted", why=f"{to_ref} serves")
-        return swap, memory, Done()
+        # The pointer again: an operator that stopped right after the record has not written it.
+        return (_pointer(context, serving), *swap), memory, Done()
     if actions or not isinstance(hold, Done):
         return actions, memory, hold
     record = ServingRecord(
@@ -107,9 +108,13 @@ def promote(
         revision=(serving.revision if serving else 0) + 1,
         by=context.owner.name,
     )
+    return (Create(record_manifest(context.service_owner, record)), _pointer(context, record)), memory, Hold("recording what serves")
+
+
+def _pointer(context: Context, record: ServingRecord) -> Put:
+    """The record in the bucket, for a cluster that is restored beside it."""
     owner = context.service_owner
-    pointer = Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode())
-    return (Create(record_manifest(owner, record)), pointer), memory, Hold("recording what serves")
+    return Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode())
 
 
 def rolled_back(context: Context, memory: Memory) -> tuple[tuple[Action, ...], Memory]:

@@ -117,18 +117,17 @@ def _pod(owner: Owner, spec: ModelServiceSpec, settings: Settings, name: str) ->
         "serviceAccountName": name,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
-        "terminationGracePeriodSeconds": 60,
+        "terminationGracePeriodSeconds": parse_duration(spec.router.drain_timeout) + 60,
         "volumes": [{"name": "run", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
         "containers": [
             {
                 **common, "name": "haproxy", "args": ["haproxy"], "ports": [{"name": "http", "containerPort": 8080}],
-                # Endpoints lose this pod first; HAProxy goes on answering meanwhile, then finishes what it has.
-                "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+                # HAProxy drops its connections on SIGTERM; this asks it to finish them first.
+                "lifecycle": {"preStop": {"exec": {"command": ["regimen-router", "drain"]}}},
             },
             {
                 **common, "name": "agent", "args": ["agent"], "ports": [{"name": "agent", "containerPort": 9100}],
                 "readinessProbe": ready, "livenessProbe": alive,
-                "lifecycle": {"preStop": {"sleep": {"seconds": 8}}},
             },
         ],
     }  # fmt: skip

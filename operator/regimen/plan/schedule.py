@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import CroniterBadCronError, CroniterBadDateError, croniter
+from croniter import CroniterError, croniter
 
 from regimen.plan.actions import Action, Create, Delete, Event, Manifest, Plan, Verdict
 from regimen.plan.common import MANAGED, Owner, dns_name
@@ -56,9 +56,12 @@ def ticks(spec: RetrainScheduleSpec, now: float) -> tuple[float, float]:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ValueError(f"timeZone: {spec.time_zone} is no IANA time zone; write one like America/Chicago") from error
     try:
-        local = datetime.fromtimestamp(now, zone)
-        return croniter(spec.schedule, local).get_prev(float), croniter(spec.schedule, local).get_next(float)
-    except (CroniterBadCronError, CroniterBadDateError) as error:
+        if len(spec.schedule.split()) != 5:
+            raise CroniterError("five fields")
+        # get_prev looks strictly before its start: a due time is due in the second that it names.
+        this_second, next_second = (datetime.fromtimestamp(int(now) + more, zone) for more in (0, 1))
+        return croniter(spec.schedule, next_second).get_prev(float), croniter(spec.schedule, this_second).get_next(float)
+    except CroniterError as error:
         raise ValueError(f"schedule: {spec.schedule!r} is no cron expression of five fields, e.g. 0 2 1 * *") from error
 
 

@@ -88,11 +88,16 @@ def decide(owner: Owner, spec: ModelServiceSpec, facts: ServiceFacts, settings: 
     record = facts.record or ServingRecord(version_ref=spec.baseline_ref.name, revision=1, by="baseline")
     actions: list[Action] = [Apply(bucket_secret(owner.namespace, settings))]
     if not facts.recorded_in_cluster:
-        actions.append(Create(record_manifest(owner, record)))
+        # The pointer first: once the cluster has its record, nobody writes the pointer any more.
         actions.append(Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode()))
+        actions.append(Create(record_manifest(owner, record)))
     actions += [Apply(manifest) for manifest in router_manifests(owner, spec, settings)]
     if facts.rollout is None:
         actions += _converge(owner, spec, facts, record, gguf, settings)
+    elif not facts.stable.exists:
+        # Somebody removed what a rollback needs: back it comes, and the rollout scales it.
+        arm = arm_deployment(owner, spec, record.version_ref, gguf, 0, settings)
+        actions += [Apply(arm_service(owner, record.version_ref)), Apply(arm)]
     return _say(owner, spec, facts, None, tuple(actions))
 
 

@@ -71,7 +71,7 @@ def _translated(what: str) -> Iterator[None]:
         yield
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in {"NoSuchKey", "404", "NotFound", "NoSuchBucket"}:
+        if code in {"NoSuchKey", "404", "NotFound"}:
             raise NotFoundError(f"{what}: not found") from error
         if code in {"PreconditionFailed", "412", "ConditionalRequestConflict"}:
             raise AlreadyExistsError(f"{what}: exists already") from error

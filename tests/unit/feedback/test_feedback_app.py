@@ -50,10 +50,10 @@ def known(http: TestClient, url: str = EVIDENCE) -> dict[str, ArmEvidence]:
     return {arm.version: arm for arm in Evidence.model_validate_json(answer.content).arms}
 
 
-def arm(version: str = "v1", epoch: str = "e1", requests: int = 3, errors: int = 1, **subjects: int) -> dict[str, Any]:
+def arm(version: str = "v1", epoch: str = "e1", subjects: dict[str, int] | None = None) -> dict[str, Any]:
     latency = [0] * (len(LATENCY_BUCKETS_MS) + 1)
-    latency[4], latency[-1] = requests - 1, 1
-    return {"version": version, "epoch": epoch, "requests": requests, "errors": errors, "latency": latency, "subjects": subjects}
+    latency[4], latency[-1] = 2, 1
+    return {"version": version, "epoch": epoch, "requests": 3, "errors": 1, "latency": latency, "subjects": subjects or {}}
 
 
 def report(sequence: int, *arms: dict[str, Any], instance: str = "i1") -> dict[str, Any]:
@@ -147,11 +147,11 @@ def test_a_batch_has_a_thousand_at_most(http: TestClient) -> None:
 
 
 def test_traffic_adds_up_once(http: TestClient) -> None:
-    first, second = report(1, arm(**{"0000000a": 2, "0000000b": 1})), report(2, arm(**{"0000000a": 3}), arm("v2", **{"0000000c": 3}))
+    first, second = report(1, arm(subjects={"0000000a": 2, "0000000b": 1})), report(2, arm(subjects={"0000000a": 3}), arm("v2", subjects={"0000000c": 3}))
     for document, added in ((first, True), (first, False), (second, True), (second, False), (first, False)):
         answer = http.post("/v1/traffic", json=document, headers=BEARER)
         assert (answer.status_code, answer.json()) == (202, {"added": added})
-    http.post("/v1/traffic", json=report(1, arm(**{"0000000a": 3}), instance="i2"), headers=BEARER)
+    http.post("/v1/traffic", json=report(1, arm(subjects={"0000000a": 3}), instance="i2"), headers=BEARER)
     arms = known(http)
     assert (arms["v1"].requests, arms["v1"].errors, arms["v1"].subjects) == (9, 3, 2)
     assert (arms["v2"].requests, arms["v2"].subjects) == (3, 1)
@@ -159,7 +159,7 @@ def test_traffic_adds_up_once(http: TestClient) -> None:
 
 
 def test_outside_a_rollout_subjects_are_not_kept(http: TestClient, database: str) -> None:
-    assert http.post("/v1/traffic", json=report(1, arm(epoch="-", **{"0000000a": 3})), headers=BEARER).status_code == 202
+    assert http.post("/v1/traffic", json=report(1, arm(epoch="-", subjects={"0000000a": 3})), headers=BEARER).status_code == 202
     assert known(http, "/v1/evidence/business/claims/-")["v1"].requests == 3
     with connect(database).connect() as connection:
         assert connection.scalar(select(func.count()).select_from(SUBJECTS)) == 0

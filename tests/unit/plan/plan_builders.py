@@ -1,6 +1,8 @@
 """Small builders of specs and facts. Each gives something that works; a test says only what it is about."""
 
+from copy import deepcopy
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,15 @@ SETTINGS = Settings(
 )  # fmt: skip
 
 
-def example(number_and_kind: str) -> dict[str, Any]:
-    """The document of an example, e.g. `3-finetunejob`."""
+@lru_cache
+def _read(number_and_kind: str) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load((ROOT / f"examples/{number_and_kind}.yaml").read_text())
     return document
+
+
+def example(number_and_kind: str) -> dict[str, Any]:
+    """The document of an example, e.g. `3-finetunejob`."""
+    return deepcopy(_read(number_and_kind))
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -101,6 +108,6 @@ def revision(digest: str = f"sha256:{DIGEST}", train: int = 900) -> DatasetManif
     return DatasetManifest(dataset="business", digest=digest, files=files, tasks=tasks, rows_read=1000, rows_used=1000, published_at=AT)
 
 
-def record(stage: Any, files: list[Artifact] | None = None, **figures: Any) -> StageRecord:
+def record(stage: Any, files: Any = None, **figures: Any) -> StageRecord:
     found = [artifact(f"{stage}.bin")] if files is None else files
     return StageRecord(stage=stage, job="claims/openins-v1-0", uid="u", files=found, figures=figures, finished_at=AT)

@@ -6,8 +6,9 @@ Faults are the caller's: pods fail, vanish and step aside, the operator stops be
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from plan_builders import AT, DIGEST, ISO, SETTINGS, owner, rollout_spec, service_spec, version_spec
+from plan_builders import AT, DIGEST, SETTINGS, owner, rollout_spec, service_spec, version_spec
 
 from regimen.plan import rollout
 from regimen.plan.actions import Action, Apply, Create, Plan, Put, Scale, SetFinalizer
@@ -102,7 +103,6 @@ class World:
         me = owner("ModelRollout", deleting=self.deleting, finalizers=finalizers)
         plan = rollout.decide(me, self.spec.model_copy(update={"paused": self.paused}), self.facts(), SETTINGS, self.now)
         self.good_was_seen |= self.evidence == "good"
-        self.walk(RolloutPhase(plan.status.model_dump()["phase"]))
         return plan
 
     def walk(self, phase: RolloutPhase) -> None:
@@ -115,6 +115,8 @@ class World:
         plan = self.decide()
         for action in plan.actions[:actions_done]:
             self.perform(action)
+        if actions_done != 0:  # a pass that did nothing has not been
+            self.walk(RolloutPhase(plan.status.model_dump()["phase"]))
         return plan
 
     def perform(self, action: Action) -> None:
@@ -189,7 +191,7 @@ class World:
 
     # What happens to it.
 
-    def change(self, version: str, name: str, **changes: bool) -> None:
+    def change(self, version: str, name: str, **changes: Any) -> None:
         self.pods[version] = [replace(pod, **changes) if pod.name == name else pod for pod in self.pods[version]]
 
     def kubelet(self) -> None:
@@ -247,7 +249,7 @@ class World:
             self.now += 30
         raise AssertionError(f"never let go: {self.phases[-1]}")
 
-    def settle(self, passes: int = 400) -> RolloutPhase:
+    def settle(self, passes: int = 400, seconds: float = 30) -> RolloutPhase:
         """No more faults, until nothing moves any more. Returns the last phase."""
         self.lending = self.paused = False
         for _ in range(passes):
@@ -256,7 +258,7 @@ class World:
             self.kubelet()
             self.routers_take_up()
             plan = self.run()
-            self.now += 30
+            self.now += seconds
             if self.phases[-1] in ENDS and not plan.actions:
                 return self.phases[-1]
         raise AssertionError(f"no end in sight: {self.phases[-1]}, {plan.status.message}")
@@ -270,4 +272,4 @@ def _answers(version: str, agreed: int, subjects: int) -> ArmEvidence:
     )
 
 
-__all__ = ["CANDIDATE", "ENDS", "ISO", "STABLE", "World"]
+__all__ = ["CANDIDATE", "ENDS", "STABLE", "World"]

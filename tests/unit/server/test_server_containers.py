@@ -96,7 +96,7 @@ def test_other_bytes_in_the_bucket_are_refused(path: Path, tmp_path: Path) -> No
 
 
 def test_a_missing_object_is_named(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="x.gguf"):
+    with pytest.raises(NotFoundError, match=r"x\.gguf"):
         fetch(URI, DIGEST, path, lambda: Bucket(tmp_path / "log", None))
 
 

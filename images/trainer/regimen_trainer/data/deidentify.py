@@ -47,8 +47,8 @@ PATTERNS = (
     _pattern("DATE", r"\b\d{1,2}/\d{1,2}/\d{2}\b"),
     _pattern("DATE", rf"\b{MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?\b|\b\d{{1,2}}(?:st|nd|rd|th)\s+(?:of\s+)?{MONTH}\b"),
     _pattern("AGE", r"\b(?:9\d|1[01]\d)(?=[\s-]*(?:years?[\s-]old|year-old|y/?o\b|yrs?\b))", "90+"),
-    _pattern("AGE", r"\b(?P<word>aged?)(?P<gap>[\s:]+(?:of\s+)?)(?:9\d|1[01]\d)\b", r"\g<word>\g<gap>90+"),
-    _pattern("ADDRESS", r"\b\d{1,6}\s+(?:[NSEW]\.?\s+)?(?:[A-Z][\w']+\s+){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way)\b\.?",
+    _pattern("AGE", r"\b(?P<word>aged?)(?P<gap>[\s:]+(?:of\s+)?)(?:9\d|1[01]\d)\b(?!\+)", r"\g<word>\g<gap>90+"),
+    _pattern("ADDRESS", r"\b\d{1,6}\s+(?:[NSEW]\.?\s+)?(?:[A-Z][\w']+\s+){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way)\b",
              flags=0),
     _pattern("ZIP", r"\b\d{5}-\d{4}\b"),
     _pattern("ZIP", rf"\b(?P<state>{STATE})\s+\d{{5}}\b", r"\g<state> [ZIP]", flags=0),
@@ -71,6 +71,10 @@ _WORD = re.compile(r"\w+")
 _NAME_PART = re.compile(r"[^\W\d_][^\W\d_'’-]{2,}")
 
 
+Rule = tuple[re.Pattern[str], str, str]
+"""What a known value looks like, what it becomes, and the column it comes from."""
+
+
 @dataclass
 class Scrubber:
     """Removes identifiers from the texts of one row after another, and counts by class what it removed and what remains.
@@ -85,9 +89,9 @@ class Scrubber:
     _phrases: dict[tuple[str, ...], str] = field(default_factory=dict)
     _lengths: set[int] = field(default_factory=set)
 
-    def scrub(self, text: str, known: Mapping[str, str]) -> str:
-        """The text without the identifiers that are known or look like one."""
-        for looks, replacement, kind in self._known(known):
+    def scrub(self, text: str, rules: Iterable[Rule]) -> str:
+        """The text without the identifiers that are known (`rules`) or look like one."""
+        for looks, replacement, kind in rules:
             text, count = looks.subn(replacement, text)
             self.removed[kind] += count
         for pattern in PATTERNS:
@@ -95,7 +99,7 @@ class Scrubber:
             self.removed[pattern.name] += count
         return text
 
-    def _known(self, known: Mapping[str, str]) -> list[tuple[re.Pattern[str], str, str]]:
+    def rules(self, known: Mapping[str, str]) -> list[Rule]:
         """What to look for of a row's own values: whole values first, longest first, then the parts of names as written."""
         wholes, parts = [], []
         for column, value in sorted(known.items(), key=lambda item: -len(item[1])):

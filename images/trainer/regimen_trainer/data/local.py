@@ -35,7 +35,7 @@ def default_spec(sources: Sequence[str], test_fraction: float, seed: int, known_
     csv: dict[str, Any] = {"csv": [{"uri": "s3://local/file.csv"}]}
     return TrainingDatasetSpec.model_validate(
         {
-            "sources": {name: csv for name in sources},
+            "sources": dict.fromkeys(sources, csv),
             "tasks": [
                 {"name": task, "output": label if task == "adjudication" else {"type": "Text"}}
                 for task, source in SOURCES.items() if source in sources

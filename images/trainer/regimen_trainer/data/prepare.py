@@ -81,7 +81,7 @@ def prepare(
     """
     folder.mkdir(parents=True, exist_ok=True)
     outcome = Outcome()
-    scrubber = Scrubber(table, outcome.removed)
+    scrubber = Scrubber(table)
     rejects = Rejects(folder / "rejects.csv", outcome.rejected)
     try:
         kept = {name: list(_kept(name, spec, files[name], scrubber, rejects, outcome)) for name in sorted(files)}
@@ -90,7 +90,7 @@ def prepare(
     _check_rejected(spec, outcome)
     _scan(spec, scrubber, kept, outcome)
     for name, records in kept.items():
-        test = _held_out(spec, name, records, outcome) if split else None
+        test = _held_out(spec, name, records) if split else None
         for task in (task for task in spec.tasks if SOURCES[task.name] == name):
             outcome.tasks.append(_write_task(task, records, test, folder, outcome))
     return outcome
@@ -148,7 +148,8 @@ def _scrubbed(name: str, row: Row, record: Mapping[str, str], spec: TrainingData
     values = row.model_dump(mode="json")
     identifying = (*(IDENTIFYING if name == "claims" else ()), *spec.deidentify.known_values)
     known = {column: record[column] for column in identifying if record.get(column, "").strip()}
-    texts = {column: scrubber.scrub(values[column], known) for column in TEXTS[name]}
+    rules = scrubber.rules(known)
+    texts = {column: scrubber.scrub(values[column], rules) for column in TEXTS[name]}
     table, own = scrubber.table, fingerprint(row)
     identity = table.of("claim_id", values["claim_id"]) if name == "claims" else table.of("document", own)
     group = table.of("policy_id", values["policy_id"]) if name == "claims" else identity
@@ -168,7 +169,7 @@ def _check_rejected(spec: TrainingDatasetSpec, outcome: Outcome) -> None:
 def _scan(spec: TrainingDatasetSpec, scrubber: Scrubber, kept: Mapping[str, Sequence[Kept]], outcome: Outcome) -> None:
     """Look once more at every text, whatever put it there; fails closed."""
     scrubber.scan(str(entry.values[column]) for name, entries in kept.items() for entry in entries for column in TEXTS[name])
-    outcome.residual = scrubber.residual
+    outcome.removed, outcome.residual = +scrubber.removed, scrubber.residual
     if not outcome.residual:
         return
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(outcome.residual.items()))
@@ -177,7 +178,7 @@ def _scan(spec: TrainingDatasetSpec, scrubber: Scrubber, kept: Mapping[str, Sequ
     outcome.warnings.append(f"deidentify.residualScan: identifiers may remain ({told})")
 
 
-def _held_out(spec: TrainingDatasetSpec, name: str, records: Sequence[Kept], outcome: Outcome) -> set[int]:
+def _held_out(spec: TrainingDatasetSpec, name: str, records: Sequence[Kept]) -> set[int]:
     """Indexes to hold out: one split per source, so that no row is trained on in one task and held out in another."""
     stratum = "final_decision" if name == "claims" else "document_type"
     items = [

@@ -4,7 +4,6 @@ The digest covers the tasks' files alone, so that the same rows give the same re
 """
 
 import json
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -85,7 +84,7 @@ def save_table(store: Store, key: str, known: SurrogateTable, grown: SurrogateTa
 def write_reports(folder: Path, outcome: Outcome, title: str) -> str:
     """Write report.json and report.html beside the files; returns the revision's digest."""
     digest = content_digest((name, _sha256(folder / name)) for name in outcome.content)
-    document = {**asdict(outcome), "tasks": [task.model_dump(by_alias=True) for task in outcome.tasks], "digest": digest}
+    document = {**vars(outcome), "tasks": [task.model_dump(by_alias=True) for task in outcome.tasks], "digest": digest}
     (folder / "report.json").write_text(json.dumps(document, indent=2, sort_keys=True))
     page = Environment(loader=PackageLoader("regimen_trainer"), autoescape=True).get_template("dataset_report.html.jinja")
     (folder / "report.html").write_text(page.render(title=title, digest=digest, outcome=outcome))

@@ -92,10 +92,11 @@ def join_near_duplicates(items: Sequence[Item], threshold: float, clusters: Clus
 
     index_of = MinHashLSH(threshold=max(0.1, threshold - 0.1), num_perm=PERMUTATIONS)
     shingles: list[NDArray[np.uint64]] = []
+    blank = MinHash(PERMUTATIONS, seed=1, hashfunc=int)
     pairs = 0
     for index, item in enumerate(items):
         shingles.append(_shingles(item.text))
-        sketch = MinHash(PERMUTATIONS, seed=1, hashfunc=int)
+        sketch = blank.copy()
         sketch.update_batch(shingles[index].tolist())
         for other in index_of.query(sketch):
             if clusters.find(other) != clusters.find(index) and _jaccard(shingles[other], shingles[index]) >= threshold:

@@ -36,10 +36,11 @@ class Phase:
     stated: float
 
 
-PHASES = (Phase(120, 48, True, 0.6), Phase(60, 32, False, 0.5))
+PHASES = (Phase(90, 48, True, 0.6), Phase(50, 24, False, 0.5))
 LEARNING_RATE = 3e-3
 WARMUP = 10
 IGNORED = -100
+RIVALS = 2_048
 Encoded = tuple[list[int], list[int]]
 
 
@@ -57,14 +58,19 @@ def make(folder: Path, seed: int, phases: tuple[Phase, ...] = PHASES) -> None:
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     """Mistral's first tokenizer with the plain chat template; its SentencePiece file is copied beside the weights for converters."""
+    from sentencepiece import SentencePieceProcessor
     from transformers import LlamaTokenizer
+    from transformers.convert_slow_tokenizer import generate_merges
 
     found = find_spec("mistral_common")
     if found is None or not found.submodule_search_locations:
         raise InputError("generate-model needs the tokenizer in the package mistral-common; install it")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(Path(found.submodule_search_locations[0]) / "data" / "tokenizer.model.v1", folder / "tokenizer.model")
-    tokenizer = LlamaTokenizer.from_pretrained(folder, add_bos_token=False, pad_token="<unk>")
+    pieces = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    vocabulary = {pieces.id_to_piece(index): index for index in range(pieces.vocab_size())}
+    merges = generate_merges(vocabulary, {piece: pieces.get_score(index) for piece, index in vocabulary.items()})
+    tokenizer = LlamaTokenizer(vocab=vocabulary, merges=merges, add_bos_token=False, pad_token="<unk>")
     tokenizer.chat_template = (Path(__file__).parent.parent / "templates" / "chat_template.jinja").read_text().strip()
     return tokenizer
 
@@ -118,18 +124,22 @@ def batches(tokenizer: "PreTrainedTokenizerBase", seed: int, phases: tuple[Phase
 
 
 def encode(tokenizer: "PreTrainedTokenizerBase", one: Lesson) -> Encoded:
-    """Token ids of a lesson, and labels that ignore all but the assistant's turns."""
-    ids: list[int] = []
-    labels: list[int] = []
-    for index, message in enumerate(one.messages):
-        if message["role"] != "assistant":
-            continue
-        asked = tokenizer.apply_chat_template(one.messages[:index], add_generation_prompt=True, tokenize=False)
-        told = tokenizer.apply_chat_template(one.messages[: index + 1], tokenize=False)
-        before, after = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (asked, told))
-        labels += [IGNORED] * (len(before) - len(labels)) + after[len(before) :]
-        ids = after
-    return ids, labels
+    """Token ids of a lesson, and labels that ignore all but the assistant's turns.
+
+    The whole text is tokenized once; which tokens are answers follows from their place in it.
+    """
+    text = tokenizer.apply_chat_template(one.messages, tokenize=False)
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    spans, start = [], 0
+    for message in one.messages:
+        start = text.index(message["content"], start)
+        end = start + len(message["content"])
+        if message["role"] == "assistant":
+            spans.append((start, end + len(tokenizer.eos_token)))
+        start = end
+    ids = encoded["input_ids"]
+    answers = [any(first < end and last > begin for begin, end in spans) for first, last in encoded["offset_mapping"]]
+    return ids, [token if answer else IGNORED for token, answer in zip(ids, answers, strict=True)]
 
 
 def padded(batch: list[Encoded]) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
@@ -146,10 +156,14 @@ def padded(batch: list[Encoded]) -> tuple["torch.Tensor", "torch.Tensor", "torch
 
 
 def answer_loss(model: "LlamaForCausalLM", ids: "torch.Tensor", mask: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
-    """Mean cross-entropy of the answers. Only their positions go through the large output layer."""
+    """Mean cross-entropy of the answers, against `RIVALS` random tokens instead of all 32,000: the output layer costs little then."""
     import torch
 
     hidden = model.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[:, :-1]
     wanted = labels[:, 1:]
     answers = wanted != IGNORED
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[answers]).float(), wanted[answers])
+    tokens, index = torch.unique(wanted[answers], return_inverse=True)
+    rivals = torch.randperm(VOCABULARY)[:RIVALS]
+    candidates = torch.cat([tokens, rivals[~torch.isin(rivals, tokens)]])
+    logits = torch.nn.functional.linear(hidden[answers], model.lm_head.weight[candidates])
+    return torch.nn.functional.cross_entropy(logits.float(), index)

@@ -90,12 +90,12 @@ def identifiers(rng: Random) -> dict[str, str]:
 
 
 def analysis(rng: Random, facts: Circumstances, person: Person, identity: Row, words_: Row) -> str:
-    """The medical review: an opening, the reviewer's view, the authorization, and sometimes a contact."""
+    """The medical review: an opening, sometimes a contact, the reviewer's view, the authorization."""
     sentences = [
         rng.choice(words.OPENINGS),
+        rng.choice(words.CONTACTS),
         rng.choice(words.SUPPORTED if facts.supported else words.UNSUPPORTED),
         rng.choice(words.AUTHORIZED if facts.authorized else words.UNAUTHORIZED),
-        rng.choice(words.CONTACTS),
     ]
     text = " ".join(sentence for sentence in sentences if sentence)
     return text.format(who=person.name, age=person.age, member=person.member_id, **identity, **words_)

@@ -24,8 +24,10 @@ class Lesson:
 
 def lesson(claim: Claim, rng: Random, stated: float, short: bool) -> Lesson:
     """A lesson on a claim. `stated`: share of lessons with a criterion in the instruction; `short`: only the telling sentences."""
-    row = {**claim.row, "medical_analysis": telling(claim.row["medical_analysis"])} if short else claim.row
-    system, user = render("adjudication", row, DEFAULT_LABELS)
+    system, user = render("adjudication", claim.row, DEFAULT_LABELS)
+    if short:
+        tier = user["content"].rpartition("\n")[2]
+        user = {**user, "content": f"Review: {telling(claim.row['medical_analysis'])}\n{tier}"}
     answer = decide_old(claim.facts)
     if rng.random() < stated:
         criterion = rng.choice(CRITERIA)

@@ -54,12 +54,12 @@ LAST_NAMES = (
 STREETS = ("Maple", "Jefferson", "Lakeview", "Birch", "Franklin", "Harbor")
 
 OPENINGS = (
-    "{who}, {age} years old, was seen on {date} for {diagnosis}; {procedure} was requested.",
-    "{procedure} was requested for {who}, aged {age}, who has {diagnosis} since {date}.",
-    "On {date} the clinic asked for {procedure} to treat {diagnosis}. Patient {who} is {age} years old.",
-    "Request of {date}: {procedure}. {who} ({age} years old) carries a diagnosis of {diagnosis}.",
-    "{who} has {diagnosis}. The physician ordered {procedure} on {date}. Age {age}.",
-    "Member {member} ({who}, {age} years old) received {procedure} on {date}, billed under {diagnosis}.",
+    "{who}, {age} years old, seen {date}: {procedure} for {diagnosis}.",
+    "{procedure} for {who}, aged {age}, with {diagnosis}.",
+    "On {date} {who} asked for {procedure}; {diagnosis}.",
+    "Request of {date}: {procedure}. {who} has {diagnosis}.",
+    "{who} has {diagnosis}. Ordered: {procedure}, {date}.",
+    "Member {member} received {procedure}, billed under {diagnosis}.",
 )
 SUPPORTED = (
     "The records support medical necessity.",

@@ -1,0 +1,146 @@
+"""The whole path on real pods, with the operator killed in every phase: the same end as without.
+
+The tests of this file build on one another, in their order: each leaves the production that the next one starts from.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from production import Production
+
+from regimen.act.parts import asked_for
+from regimen.spec.artifacts import Claim, VersionManifest, claim_key, manifest_key
+from regimen_demo.install import NAMESPACE, SYSTEM
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+ENDED = {"Promoted", "RolledBack", "Invalid"}
+
+
+@contextmanager
+def operator_killed_in_each_phase(production: Production, kind: str, name: str) -> Iterator[list[str]]:
+    """Kill the operator's pod, without grace, whenever the resource shows a phase for the first time."""
+    killed: list[str] = []
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.2):
+            phase = str(production.watch.status(kind, name).get("phase", ""))
+            if phase and phase not in killed:
+                killed.append(phase)
+                production.target.kubectl(
+                    "-n", SYSTEM, "delete", "pod", "-l", "app.kubernetes.io/component=operator", "--force", "--grace-period=0", "--wait=false"
+                )
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_version_is_trained_on_the_whole_card_and_published_once(production: Production) -> None:
+    with operator_killed_in_each_phase(production, "FineTuneJob", "openins-v1-0") as killed:
+        production.apply(*production.manifest("v1-0.yaml"))
+        lowest = 4
+        while production.watch.status("FineTuneJob", "openins-v1-0").get("phase") not in {"Succeeded", "Failed"}:
+            ready = (production.watch.status("ModelService", "openins").get("replicas") or {}).get("ready", 4)
+            lowest = min(lowest, ready)
+            time.sleep(0.5)
+    status = production.watch.status("FineTuneJob", "openins-v1-0")
+    assert status["phase"] == "Succeeded", status
+    assert {"Training", "Converting", "Evaluating"} <= set(killed)
+    assert lowest >= 2, "borrowing kept minAvailable"
+    node, slices = next(place for pod, place in production.watch.seen.places.items() if pod.startswith("openins-v1-0-train"))
+    assert (node, slices) == ("rtx3090", 4)
+    manifest = VersionManifest.model_validate_json(production.store.get(manifest_key(NAMESPACE, "openins", "v1.0")))
+    for file in (*manifest.adapter, *manifest.gguf, *manifest.evaluation):
+        assert hashlib.sha256(production.store.get_uri(file.uri)).hexdigest() == file.sha256
+    assert status["evaluation"]["compared"][0]["difference"] > 0
+
+
+def test_a_job_for_a_version_that_exists_is_refused_and_creates_nothing(production: Production) -> None:
+    (again,) = production.manifest("v1-0.yaml")
+    again["metadata"] = {"name": "openins-again"}
+    production.apply(again)
+    production.watch.until("FineTuneJob", "openins-again", {"Failed"}, {"Training", "Succeeded"}, 60)
+    assert "v1.0 belongs to claims/openins-v1-0" in production.watch.status("FineTuneJob", "openins-again")["message"]
+    claim = Claim.model_validate_json(production.store.get(claim_key(NAMESPACE, "openins", "v1.0")))
+    assert claim.job == f"{NAMESPACE}/openins-v1-0"
+    assert not [job for job in production.cluster.items("Job", NAMESPACE) if job["metadata"]["name"].startswith("openins-again")]
+
+
+def test_the_version_is_promoted_with_the_operator_killed_in_each_phase(production: Production) -> None:
+    production.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
+    with operator_killed_in_each_phase(production, "ModelRollout", "openins-v1-0") as killed:
+        production.apply(*production.manifest("v1-0-rollout.yaml"))
+        production.watch.until("ModelRollout", "openins-v1-0", ENDED, set(), 900)
+    status = production.watch.status("ModelRollout", "openins-v1-0")
+    assert status["phase"] == "Promoted", status
+    assert {"Progressing", "Analyzing"} <= set(killed)
+    assert status["verdict"]["decision"] == "Promote"
+    production.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
+    service = production.watch.status("ModelService", "openins")
+    assert (service["stableVersion"], service["previousVersion"]) == ("openins-v1.0", "openins-baseline")
+    pods = production.cluster.items("Pod", NAMESPACE, "regimen.dev/version=openins-v1.0")
+    assert sorted(pod["spec"]["nodeName"] for pod in pods) == ["rtx3060", "rtx3060", "rtx3090", "rtx3090"]
+    assert {asked_for(pod, "nvidia.com/gpu") for pod in pods} == {1}
+
+
+def test_a_cleared_status_changes_nothing_that_serves(production: Production) -> None:
+    before = {pod["metadata"]["uid"] for pod in production.cluster.items("Pod", NAMESPACE, "regimen.dev/service=openins")}
+    for kind, name in (("ModelService", "openins"), ("ModelRollout", "openins-v1-0")):
+        production.cluster.patch(kind, NAMESPACE, name, {"status": None}, "status")
+    time.sleep(12)
+    assert production.watch.status("ModelService", "openins")["stableVersion"] == "openins-v1.0"
+    assert production.watch.status("ModelRollout", "openins-v1-0")["phase"] == "Promoted"
+    after = {pod["metadata"]["uid"] for pod in production.cluster.items("Pod", NAMESPACE, "regimen.dev/service=openins")}
+    assert after == before
+
+
+def test_a_candidate_trained_on_shuffled_labels_is_rolled_back(production: Production) -> None:
+    production.apply(*production.manifest("bad.yaml"))
+    production.watch.until("FineTuneJob", "openins-bad", {"Succeeded"}, {"Failed"}, 900)
+    production.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
+    production.apply(*production.manifest("bad-rollout.yaml"))
+    production.watch.until("ModelRollout", "openins-bad", ENDED, set(), 900)
+    status = production.watch.status("ModelRollout", "openins-bad")
+    assert status["phase"] == "RolledBack", status
+    production.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
+    assert production.watch.status("ModelService", "openins")["stableVersion"] == "openins-v1.0"
+
+
+def test_a_schedule_trains_the_next_version_and_rolls_it_out(production: Production) -> None:
+    (job,) = production.manifest("v1-0.yaml")
+    (rollout,) = production.manifest("v1-0-rollout.yaml")
+    template = {key: job["spec"][key] for key in ("method", "output", "placement", "borrow", "maxDuration")}
+    analysis = {**rollout["spec"]["analysis"], "criterion": "NotWorse", "margin": 0.1}
+    schedule = {
+        "apiVersion": "regimen.dev/v1alpha1", "kind": "RetrainSchedule", "metadata": {"name": "monthly"},
+        "spec": {
+            "schedule": "* * * * *", "trigger": {"minNewRows": 100}, "baseRef": {"name": "openins-baseline"},
+            "serviceRef": {"name": "openins"}, "datasetRef": {"name": "business", "task": "adjudication"},
+            "fineTuneTemplate": {"spec": template},
+            "rolloutTemplate": {"spec": {"strategy": rollout["spec"]["strategy"], "analysis": analysis}},
+        },
+    }  # fmt: skip
+    production.apply(schedule)
+    production.watch.until("RetrainSchedule", "monthly", {"RollingOut"}, set(), 900)
+    production.watch.until("RetrainSchedule", "monthly", {"Idle"}, set(), 900)
+    versions = production.watch.status("RetrainSchedule", "monthly")["versions"]
+    assert [(item["version"], item["outcome"]) for item in versions] == [("openins-v1.2", "Promoted")]
+    time.sleep(65)
+    status = production.watch.status("RetrainSchedule", "monthly")
+    assert "trigger.minNewRows" in status["message"], "nothing new, nothing trained: the skip is reported"
+    assert len(status["versions"]) == 1
+
+
+def test_no_request_was_lost_on_the_way(production: Production) -> None:
+    tally = production.office.tally
+    assert tally.sent > 1000
+    assert tally.failed == 0, dict(tally.errors)

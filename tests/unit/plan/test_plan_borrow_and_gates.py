@@ -1,0 +1,94 @@
+"""May training take the card; does a version pass its gates."""
+
+import pytest
+
+from regimen.plan.borrow import CardFacts, LenderFacts, may_start
+from regimen.plan.gates import evaluation_figures, failed_gates
+from regimen.spec.finetune import Borrow, Gate, Placement
+
+PREEMPT, OUTAGE, NONE = Borrow(mode="Preempt"), Borrow(mode="Preempt", allow_outage=True), Borrow()
+
+
+def card(taken: int, node: str = "a", slices: int = 4) -> CardFacts:
+    return CardFacts(node, slices, taken)
+
+
+def lender(ready: int, least: int, on_cards: int, rolling: str | None = None) -> LenderFacts:
+    return LenderFacts("openins", ready, least, on_cards, rolling)
+
+
+ROWS = {
+    "cpu needs no card": (False, NONE, (), (), 0, ""),
+    "no node": (True, NONE, (), (), 0, "NoNode"),
+    "no such resource": (True, NONE, (card(0, slices=0),), (), 0, "NoCard"),
+    "a free card": (True, NONE, (card(0),), (lender(4, 4, 0),), 4, ""),
+    "one of two is free": (True, NONE, (card(2), card(0, "b")), (), 4, ""),
+    "only the smaller one is free": (True, NONE, (card(2), card(0, "b", slices=2)), (), 0, "CardBusy"),
+    "busy, no borrowing": (True, NONE, (card(2),), (lender(4, 0, 2),), 0, "CardBusy"),
+    "borrowing keeps minAvailable": (True, PREEMPT, (card(2),), (lender(4, 2, 2),), 4, ""),
+    "one more would break it": (True, PREEMPT, (card(2),), (lender(4, 3, 2),), 0, "BorrowingWouldBreakMinAvailable"),
+    "an outage that is allowed": (True, OUTAGE, (card(2),), (lender(4, 3, 2),), 4, ""),
+    "a rollout moves replicas there": (True, OUTAGE, (card(2),), (lender(4, 0, 2, "v1"),), 0, "RolloutInProgress"),
+    "a rollout elsewhere": (True, PREEMPT, (card(2),), (lender(4, 0, 0, "v1"),), 4, ""),
+    "the second lender minds": (True, PREEMPT, (card(2),), (lender(4, 2, 2), lender(1, 1, 1)), 0, "BorrowingWouldBreakMinAvailable"),
+    "a free card, though a rollout is on": (True, PREEMPT, (card(0),), (lender(4, 3, 2, "v1"),), 4, ""),
+}
+REMEDY = {
+    "NoNode": "placement.nodeSelector", "NoCard": "placement.gpuResource", "CardBusy": "borrow.mode: Preempt",
+    "BorrowingWouldBreakMinAvailable": "borrow.allowOutage: true", "RolloutInProgress": "training waits for it",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_may_start(row: str) -> None:
+    whole, borrow, cards, lenders, slices, reason = ROWS[row]
+    answer = may_start(Placement(whole_card=whole), borrow, cards, lenders)
+    assert (answer.slices, answer.reason, answer.go) == (slices, reason, not reason)
+    assert REMEDY.get(reason, "") in answer.message
+
+
+FIGURES = {
+    "agreement": 0.80,
+    "agreement@Serving": 0.82,
+    "agreement@Baseline": 0.70,
+    "falseDenialRate": 0.05,
+    "falseDenialRate@Serving": 0.03,
+}
+GATES = {
+    "not worse within the margin": (Gate(metric="agreement", margin=0.02), ["Serving"], None),
+    "not worse beyond the margin": (Gate(metric="agreement", margin=0.01), ["Serving"], "agreement 0.800 is worse than Serving 0.820"),
+    "better": (Gate(metric="agreement", criterion="Better"), ["Baseline"], None),
+    "not better": (Gate(metric="agreement", criterion="Better"), ["Serving"], "agreement 0.800 is not better than Serving 0.820"),
+    "lower is better, within": (Gate(metric="falseDenialRate", margin=0.021), ["Serving"], None),
+    "lower is better, beyond": (
+        Gate(metric="falseDenialRate", margin=0.01),
+        ["Serving"],
+        "falseDenialRate 0.050 is worse than Serving 0.030",
+    ),
+    "missing for a contender": (Gate(metric="falseDenialRate"), ["Baseline"], "falseDenialRate was not measured against Baseline"),
+    "missing altogether": (Gate(metric="rougeL"), ["Serving"], "rougeL was not measured against Serving"),
+    "both are asked": (Gate(metric="agreement"), ["Baseline", "Serving"], "agreement 0.800 is worse than Serving 0.820 by more than 0"),
+}
+
+
+@pytest.mark.parametrize("row", GATES)
+def test_gates(row: str) -> None:
+    gate, contenders, failure = GATES[row]
+    failed = failed_gates([gate], FIGURES, contenders)
+    assert len(failed) == (failure is not None)
+    assert not failure or failed[0].startswith(failure)
+
+
+def test_words_for_a_figure_do_not_pass() -> None:
+    assert failed_gates([Gate(metric="agreement")], {"agreement": "0.9", "agreement@Serving": 0.1}, ["Serving"])
+
+
+def test_figures_for_the_status() -> None:
+    shown = evaluation_figures(
+        {"rows": 200, **FIGURES, "mcnemarP@Serving": 0.04}, {"Serving": "openins-v1.0", "Baseline": "openins-baseline"}
+    )
+    assert (shown.rows, shown.agreement, shown.rouge_l) == (200, 0.80, None)
+    serving, baseline = shown.compared
+    assert (serving.version, serving.mcnemar_p, baseline.mcnemar_p) == ("openins-v1.0", 0.04, None)
+    assert serving.difference == pytest.approx(-0.02)
+    assert baseline.difference == pytest.approx(0.10)

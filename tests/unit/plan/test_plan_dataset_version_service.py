@@ -1,0 +1,307 @@
+"""Datasets, versions and services: each state of the facts, what is said and what is done."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plan_builders import (
+    AT,
+    DIGEST,
+    SETTINGS,
+    arm,
+    artifact,
+    dataset_spec,
+    owner,
+    record,
+    revision,
+    service_spec,
+    version_spec,
+)
+
+from regimen.plan import dataset, service, version
+from regimen.plan.actions import Apply, Create, Delete, Plan, Put, Scale
+from regimen.plan.common import JobFacts
+from regimen.plan.dataset import DatasetFacts
+from regimen.plan.exchange import ArmFacts
+from regimen.plan.service import ServiceFacts, stable_routing
+from regimen.plan.version import VersionFacts
+from regimen.spec.artifacts import Lineage, ServingRecord, VersionManifest
+from regimen.spec.dataset import TrainingDatasetStatus
+from regimen.spec.phases import TRANSITIONS, DatasetPhase, ServicePhase, VersionPhase
+from regimen.spec.routing import ArmRoute
+
+RUNNING = JobFacts("j", active=True, succeeded=False, failed=False)
+FAILED = JobFacts("j", active=False, succeeded=False, failed=True, message="column claim_amount is missing", exit_code=1)
+REFUSED = replace(FAILED, exit_code=2)
+
+
+def said(plan: Plan) -> tuple[str, str, bool]:
+    """Phase, reason, whether Ready."""
+    ready = next(verdict for verdict in plan.conditions if verdict.type == "Ready")
+    return plan.status.model_dump()["phase"].value, ready.reason, ready.status
+
+
+# TrainingDataset
+
+DATASET = owner("TrainingDataset", "business")
+SOURCES = (("sources.claims.csv[0].uri", "s3://regimen/raw/c.csv", "e1"), ("sources.documents.csv[0].uri", "s3://regimen/raw/d.csv", "e2"))
+NEW = DatasetFacts(SOURCES, None, None, TrainingDatasetStatus())
+OLD = TrainingDatasetStatus(phase=DatasetPhase.READY, revision="sha256:old", message="old")
+DATASETS: dict[str, tuple[DatasetFacts, str, str, bool]] = {
+    "a source is missing": (replace(NEW, sources=(SOURCES[0], (*SOURCES[1][:2], None))), "Invalid", "SourceMissing", False),
+    "a source is missing, though a revision is there": (
+        replace(NEW, sources=((*SOURCES[0][:2], None),), previous=OLD),
+        "Invalid",
+        "SourceMissing",
+        False,
+    ),
+    "new": (NEW, "Preparing", "Preparing", False),
+    "under way": (replace(NEW, job=RUNNING), "Preparing", "Preparing", False),
+    "under way, an older revision can be used": (replace(NEW, job=RUNNING, previous=OLD), "Preparing", "Preparing", True),
+    "failed": (replace(NEW, job=FAILED), "Failed", "PrepareFailed", False),
+    "the input is at fault": (replace(NEW, job=REFUSED), "Invalid", "InputRefused", False),
+    "prepared": (replace(NEW, prepared=revision(), job=RUNNING), "Ready", "RevisionPublished", True),
+}
+
+
+def decide_dataset(facts: DatasetFacts, **changes: Any) -> Plan:
+    return dataset.decide(DATASET, dataset_spec(**changes), facts, SETTINGS)
+
+
+@pytest.mark.parametrize("row", DATASETS)
+def test_dataset(row: str) -> None:
+    facts, *wanted = DATASETS[row]
+    plan = decide_dataset(facts)
+    assert list(said(plan)) == wanted
+    assert [type(action) for action in plan.actions] == ([Apply, Create] if row == "new" else [])
+
+
+def test_a_missing_source_is_named_with_its_remedy() -> None:
+    message = decide_dataset(DATASETS["a source is missing"][0]).status.message
+    assert message == "sources.documents.csv[0].uri: s3://regimen/raw/d.csv does not exist; upload it or correct the address"
+
+
+def test_a_failed_dataset_says_that_it_starts_again_by_itself() -> None:
+    message = decide_dataset(replace(NEW, job=FAILED)).status.message
+    assert message == "column claim_amount is missing; a corrected source or spec starts again by itself"
+
+
+@pytest.mark.parametrize("change", [{"split": {"seed": 7}}, {"maxRejectedPercent": 5}])
+def test_a_changed_spec_is_another_input(change: dict[str, Any]) -> None:
+    assert dataset.input_hash(dataset_spec(), SOURCES) != dataset.input_hash(dataset_spec(**change), SOURCES)
+
+
+def test_changed_content_is_another_input_and_the_same_is_the_same() -> None:
+    other = (SOURCES[0], (*SOURCES[1][:2], "e3"))
+    assert dataset.input_hash(dataset_spec(), SOURCES) != dataset.input_hash(dataset_spec(), other)
+    assert dataset.input_hash(dataset_spec(), SOURCES) == dataset.input_hash(dataset_spec(), tuple(SOURCES))
+
+
+def test_a_new_revision_remembers_the_one_before() -> None:
+    status = decide_dataset(replace(NEW, prepared=revision(), previous=OLD)).status
+    assert isinstance(status, TrainingDatasetStatus)
+    assert (status.revision, status.previous_revision) == (f"sha256:{DIGEST}", "sha256:old")
+    again = decide_dataset(replace(NEW, prepared=revision(), previous=status))
+    assert again.status.model_dump()["previous_revision"] == "sha256:old"
+    assert again.events == ()
+
+
+def test_few_rows_are_a_warning_not_a_refusal() -> None:
+    plan = decide_dataset(replace(NEW, prepared=revision()), sources={"claims": {"minRows": 5000}})
+    assert said(plan)[0] == "Ready"
+    assert "sources.claims.minRows 5000" in next(verdict for verdict in plan.conditions if verdict.type == "FewRows").message
+
+
+# ModelVersion
+
+VERSION = owner("ModelVersion", "openins-baseline")
+URI = version_spec().gguf[0].uri
+PUBLISHED = VersionManifest(
+    name="openins-v1.0", model="openins", version="v1.0", lineage=Lineage(fine_tune_job="job", base_ref="openins-baseline"),
+    gguf=[artifact().model_copy(update={"uri": URI, "bytes": 77})], published_at=AT,
+)  # fmt: skip
+IMPORTED = record("weights", [artifact().model_copy(update={"uri": URI, "bytes": 55})], weightsDigest=DIGEST)
+VERSIONS: dict[str, tuple[VersionFacts, str, str, bool]] = {
+    "new": (VersionFacts(None, None, None), "Importing", "Importing", False),
+    "under way": (VersionFacts(None, None, RUNNING), "Importing", "Importing", False),
+    "failed": (VersionFacts(None, None, FAILED), "Failed", "ImportFailed", False),
+    "imported": (VersionFacts(None, IMPORTED, FAILED), "Ready", "Verified", True),
+    "published": (VersionFacts(PUBLISHED, None, None), "Ready", "Published", True),
+}
+
+
+@pytest.mark.parametrize("row", VERSIONS)
+def test_version(row: str) -> None:
+    facts, *wanted = VERSIONS[row]
+    plan = version.decide(VERSION, version_spec(), facts, SETTINGS)
+    assert list(said(plan)) == wanted
+    assert [type(action) for action in plan.actions] == ([Apply, Create] if row == "new" else [])
+
+
+def test_sizes_and_lineage_are_told() -> None:
+    status = version.decide(VERSION, version_spec(), VersionFacts(PUBLISHED, None, None), SETTINGS).status.model_dump()
+    assert (status["artifacts"][0]["bytes"], status["lineage"]["fine_tune_job"]) == (77, "job")
+    status = version.decide(VERSION, version_spec(), VersionFacts(None, IMPORTED, None), SETTINGS).status.model_dump()
+    assert [(item["kind"], item["sha256"]) for item in status["artifacts"]] == [("gguf", DIGEST), ("weights", DIGEST)]
+
+
+# ModelService
+
+SERVICE = owner("ModelService")
+RECORD = ServingRecord(version_ref="openins-baseline", revision=1, by="baseline")
+S, C = "openins-baseline", "openins-v1.0"
+ROUTED = stable_routing(SERVICE, service_spec(), S, SETTINGS, None)
+SERVES = ServiceFacts(
+    record=RECORD, record_unknown=False, recorded_in_cluster=True, version=version_spec(), version_ready=True, version_message="",
+    published=None, stable=arm(S, 4), others=(), routing=ROUTED, routing_applied=True, rollout=None, candidate_ready=0, lending=False,
+    claim_exists=True,
+)  # fmt: skip
+NOTHING = ArmFacts(S, "openins-openins-baseline")
+FRESH = replace(SERVES, record=None, recorded_in_cluster=False, stable=NOTHING, routing=None, routing_applied=False)
+SERVICES: dict[str, tuple[ServiceFacts, str, str, bool]] = {
+    "serves": (SERVES, "Ready", "Serving", True),
+    "starts": (FRESH, "Pending", "Starting", False),
+    "one is missing": (replace(SERVES, stable=arm(S, 4, ready=3, unready=1)), "Degraded", "ReplicasNotReady", True),
+    "below minAvailable": (replace(SERVES, stable=arm(S, 4, ready=2, unready=2)), "Degraded", "ReplicasNotReady", False),
+    "training has a card": (replace(SERVES, stable=arm(S, 4, ready=3, unready=1), lending=True), "SteppedAside", "SteppedAside", True),
+    "a rollout exchanges": (replace(SERVES, stable=arm(S, 3), rollout="r"), "Ready", "ExchangingReplica", True),
+    "the record cannot be asked": (replace(FRESH, record_unknown=True), "Pending", "RecordUnknown", False),
+    "the cache is missing": (replace(FRESH, claim_exists=False), "Pending", "CacheMissing", False),
+    "the version is missing": (replace(FRESH, version=None), "Pending", "VersionMissing", False),
+    "the version is not ready": (replace(FRESH, version_ready=False), "Pending", "VersionNotReady", False),
+    "no such quantization": (replace(FRESH, version=version_spec(quantization="Q6_K")), "Pending", "QuantizationMissing", False),
+}
+REFUSALS = {"RecordUnknown", "CacheMissing", "VersionMissing", "VersionNotReady", "QuantizationMissing"}
+
+
+def decide_service(facts: ServiceFacts, **changes: Any) -> Plan:
+    return service.decide(SERVICE, service_spec(**changes), facts, SETTINGS)
+
+
+def doings(plan: Plan) -> list[str]:
+    """`Apply ConfigMap openins-routing`, `Scale deployment-x 3`."""
+
+    def name(action: Any) -> str:
+        if isinstance(action, Apply | Create):
+            return f"{type(action).__name__} {action.manifest['kind']} {action.manifest['metadata']['name']}"
+        if isinstance(action, Scale):
+            return f"Scale {action.deployment} {action.replicas}"
+        return f"{type(action).__name__} {getattr(action, 'key', getattr(action, 'name', ''))}"
+
+    return [name(action) for action in plan.actions]
+
+
+@pytest.mark.parametrize("row", SERVICES)
+def test_service(row: str) -> None:
+    facts, *wanted = SERVICES[row]
+    plan = decide_service(facts)
+    assert list(said(plan)) == wanted
+    stalled = next(verdict for verdict in plan.conditions if verdict.type == "Stalled").status
+    assert stalled is (wanted[1] in REFUSALS)
+    assert not (stalled and plan.actions), "a refusal changes nothing"
+
+
+def test_a_fresh_service_writes_the_pointer_before_the_record() -> None:
+    """Once the cluster has its record nobody writes the pointer any more, so an operator that stops between them must not lose it."""
+    done = doings(decide_service(FRESH))
+    assert done.index("Put services/claims/openins/serving.json") < done.index("Create ControllerRevision openins-serving-1")
+    assert "Apply Deployment openins-openins-baseline" in done
+    assert "Apply ConfigMap openins-routing" in done
+
+
+def test_a_record_in_the_bucket_wins_over_the_baseline() -> None:
+    kept = ServingRecord(version_ref=C, previous_ref=S, revision=7, by="rollout")
+    plan = decide_service(
+        replace(FRESH, record=kept, version=version_spec("v1.0", weights=False), stable=ArmFacts(C, "openins-openins-v1-0"))
+    )
+    done = doings(plan)
+    assert "Create ControllerRevision openins-serving-7" in done
+    assert "Apply Deployment openins-openins-v1-0" in done
+    put = next(action for action in plan.actions if isinstance(action, Put))
+    assert ServingRecord.model_validate_json(put.data) == kept
+
+
+def test_a_published_version_whose_resource_is_gone_is_made_again() -> None:
+    kept = ServingRecord(version_ref=C, revision=7, by="rollout")
+    published = PUBLISHED.model_copy(update={"name": C})
+    assert doings(decide_service(replace(FRESH, record=kept, version=None, published=published))) == [f"Create ModelVersion {C}"]
+
+
+def test_what_serves_stays_although_its_version_is_no_longer_ready() -> None:
+    assert said(decide_service(replace(SERVES, version_ready=False)))[1] == "Serving"
+
+
+def test_other_replicas_asked_for() -> None:
+    assert "Scale deployment-openins-baseline 5" in doings(decide_service(SERVES, replicas=5))
+    assert not any(line.startswith("Scale") for line in doings(decide_service(SERVES)))
+
+
+def test_while_a_rollout_is_under_way_replicas_and_routing_are_its_business() -> None:
+    done = doings(decide_service(replace(SERVES, rollout="r", others=(arm(C, 1),)), replicas=5))
+    assert not any("routing" in line or line.startswith(("Scale", "Delete")) or "Deployment openins-openins" in line for line in done)
+
+
+def test_a_stable_deployment_that_somebody_removed_comes_back_for_the_rollback() -> None:
+    plan = decide_service(replace(SERVES, rollout="r", stable=NOTHING, others=(arm(C, 1),)))
+    made = next(action.manifest for action in plan.actions if isinstance(action, Apply) and "component" in str(action.manifest["metadata"])
+                and action.manifest["metadata"]["name"] == "openins-openins-baseline" and action.manifest["kind"] == "Deployment")  # fmt: skip
+    assert made["spec"]["replicas"] == 0, "the rollout scales it"
+
+
+def test_an_empty_arm_of_another_version_is_removed() -> None:
+    done = doings(decide_service(replace(SERVES, others=(arm(C, 0),))))
+    assert done[-2:] == [f"Delete deployment-{C}", f"Delete deployment-{C}"]
+
+
+def test_an_arm_left_by_a_rollout_that_was_removed_by_force_is_exchanged_back() -> None:
+    left = replace(SERVES, stable=arm(S, 3), others=(arm(C, 1),), candidate_ready=1)
+    first = decide_service(left)
+    assert doings(first)[-1] == "Apply ConfigMap openins-routing"
+    routed = ROUTED.model_copy(update={
+        "generation": 2, "stable": ArmRoute(version=S, weight=100), "candidate": ArmRoute(version=C, weight=0, draining=[f"{C}-0"]),
+    })  # fmt: skip
+    waiting = decide_service(replace(left, routing=routed, routing_applied=False))
+    assert not any(isinstance(action, Scale) for action in waiting.actions), "not before the routers know"
+    done = decide_service(replace(left, routing=routed))
+    assert Scale("claims", f"deployment-{C}", 0, (f"{C}-0",)) in done.actions
+
+
+def test_a_service_never_deletes_an_arm_with_pods() -> None:
+    plan = decide_service(replace(SERVES, others=(arm(C, 0, ready=0, leaving=1), arm("openins-v0.9", 1))))
+    assert not any(isinstance(action, Delete) for action in plan.actions)
+
+
+# Phases
+
+walks = st.lists(st.integers(0, 30), max_size=30)
+
+
+@given(walks)
+def test_datasets_keep_to_the_table(steps: list[int]) -> None:
+    before, rows = DatasetPhase.PENDING, list(DATASETS.values())
+    for step in steps:
+        after = DatasetPhase(said(decide_dataset(rows[step % len(rows)][0]))[0])
+        assert after == before or after in TRANSITIONS[DatasetPhase][before]
+        before = after
+
+
+@given(walks)
+def test_versions_keep_to_the_table(steps: list[int]) -> None:
+    before, rows = VersionPhase.PENDING, list(VERSIONS.values())
+    for step in steps:
+        after = VersionPhase(said(version.decide(VERSION, version_spec(), rows[step % len(rows)][0], SETTINGS))[0])
+        assert after == before or after in TRANSITIONS[VersionPhase][before]
+        if after is VersionPhase.READY:
+            return  # its record does not go away again
+        before = after
+
+
+@given(walks)
+def test_services_keep_to_the_table(steps: list[int]) -> None:
+    before, rows = ServicePhase.PENDING, list(SERVICES.values())
+    for step in steps:
+        after = ServicePhase(said(decide_service(rows[step % len(rows)][0]))[0])
+        assert after == before or after in TRANSITIONS[ServicePhase][before]
+        before = after

@@ -1,0 +1,119 @@
+"""A real kube-apiserver and a real S3, once a session; a namespace of its own for each test."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from kubernetes import client, config
+from plan_builders import AT, SETTINGS
+from wire_world import Wire
+
+import regimen_cluster
+from regimen.act.cluster import Cluster
+from regimen.act.reconcile import Reconciler
+from regimen.store import Store, StoreUnavailableError
+
+ROOT = Path(__file__).parents[2]
+NAME = "wire"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the session's cluster is reached by."""
+
+    kubeconfig: Path
+    api: client.ApiClient
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Machine]:
+    if os.geteuid() != 0:
+        pytest.fail("the wire tests bring up a kube-apiserver, for which they must be root; deselect them with -m 'not wire'")
+    kubeconfig = regimen_cluster.up(NAME, nodes=0)
+    try:
+        kubectl(kubeconfig, "apply", "--server-side", "-f", str(ROOT / "crds"))
+        kubectl(kubeconfig, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        config.load_kube_config(str(kubeconfig))
+        yield Machine(kubeconfig, client.ApiClient())
+    finally:
+        regimen_cluster.down(NAME)
+
+
+def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [str(regimen_cluster.kubectl_path()), f"--kubeconfig={kubeconfig}", *arguments]
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    assert stdin is not None or done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a versitygw on the loopback."""
+    folder = tmp_path_factory.mktemp("s3")
+    for part in ("objects", "meta"):
+        (folder / part).mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        "REGIMEN_S3_ENDPOINT": f"http://127.0.0.1:{port}", "REGIMEN_S3_BUCKET": "regimen",
+        "AWS_ACCESS_KEY_ID": "wire", "AWS_SECRET_ACCESS_KEY": "wire-secret", "AWS_REGION": "us-east-1",
+    }  # fmt: skip
+    argv = [str(regimen_cluster.program_path("versitygw")), "--port", f"127.0.0.1:{port}", "--quiet", "posix",
+            "--sidecar", str(folder / "meta"), str(folder / "objects")]  # fmt: skip
+    secrets = {"ROOT_ACCESS_KEY": "wire", "ROOT_SECRET_KEY": "wire-secret"}
+    with subprocess.Popen(argv, env={**os.environ, **secrets}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as gateway:
+        try:
+            _wait_for(Store.from_env(environment))
+            yield environment
+        finally:
+            gateway.terminate()
+
+
+def _wait_for(store: Store) -> None:
+    for _ in range(100):
+        try:
+            store.ensure_bucket()
+        except StoreUnavailableError:
+            time.sleep(0.1)
+        else:
+            store.verify_conditional_writes()
+            return
+    raise AssertionError("versitygw does not answer")
+
+
+@pytest.fixture
+def namespace(machine: Machine) -> str:
+    name = f"t-{uuid4().hex[:8]}"
+    client.CoreV1Api(machine.api).create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
+    return name
+
+
+def wire_in(machine: Machine, bucket: dict[str, str], namespace: str) -> Wire:
+    settings = replace(SETTINGS, bucket_env=bucket, feedback_url="http://127.0.0.1:1")
+    cluster, store = Cluster(machine.api), Store.from_env(bucket)
+    return Wire(namespace, cluster, store, settings, Reconciler(cluster, store, settings, AT.timestamp))
+
+
+@pytest.fixture
+def wire(machine: Machine, bucket: dict[str, str], namespace: str) -> Wire:
+    """A fresh namespace with an operator for it."""
+    return wire_in(machine, bucket, namespace)
+
+
+@pytest.fixture
+def refused(machine: Machine, namespace: str) -> object:
+    """What the API server says to a document through kubectl's strict validation; empty where it accepts it."""
+
+    def ask(document: object, verb: str = "create") -> str:
+        done = kubectl(machine.kubeconfig, verb, "--namespace", namespace, "--validate=strict", "-f", "-", stdin=json.dumps(document))
+        return done.stderr if done.returncode else ""
+
+    return ask
