@@ -28,6 +28,8 @@ from regimen_demo.view import View
 from regimen_demo.watch import Watch
 
 Result = TypeVar("Result")
+QUIET, BUSY = 0.5, 0.02
+"""Seconds that each of four clerks takes between two claims: at night, and while labels are waited for."""
 ENDED = {"Promoted", "RolledBack", "Invalid"}
 
 
@@ -57,8 +59,8 @@ def _run(args: argparse.Namespace, view: View, started: float, folder: Path) -> 
     office: Office | None = None
     try:
         store, office = _serve(target, view, watch, folder)
-        _train_and_roll_out(target, view, watch, "v1-0", "openins-v1-0")
-        _train_and_roll_out(target, view, watch, "bad", "openins-bad")
+        _train_and_roll_out(target, view, watch, office, "v1-0", "openins-v1-0")
+        _train_and_roll_out(target, view, watch, office, "bad", "openins-bad")
         view.step("looking once more")
         time.sleep(3)
     finally:
@@ -118,14 +120,16 @@ def _serve(target: Target, view: View, watch: Watch, folder: Path) -> tuple[Stor
     return store, office
 
 
-def _train_and_roll_out(target: Target, view: View, watch: Watch, stem: str, name: str) -> None:
+def _train_and_roll_out(target: Target, view: View, watch: Watch, office: Office, stem: str, name: str) -> None:
     view.step(f"fine-tuning: {stem}.yaml")
     install.apply(target, f"{stem}.yaml")
     _until(view, lambda: watch.until("FineTuneJob", name, {"Succeeded"}, {"Failed", "Cancelled"}, 900))
     _until(view, lambda: watch.until("ModelService", "openins", {"Ready"}, set(), 300))
     view.step(f"rolling out: {stem}-rollout.yaml")
     install.apply(target, f"{stem}-rollout.yaml")
+    office.pause = BUSY
     _until(view, lambda: watch.until("ModelRollout", name, ENDED, set(), 1200))
+    office.pause = QUIET
 
 
 def _until(view: View, wait: Callable[[], Result]) -> Result:

@@ -47,6 +47,8 @@ def reset(target: Target) -> None:
         return
     for name in target.kubectl("get", "modelrollouts", "-n", NAMESPACE, "-o", "name", "--ignore-not-found").split():
         target.kubectl("patch", "-n", NAMESPACE, name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    # Nobody's requests are left to be drained.
+    target.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--force", "--grace-period=0", "--ignore-not-found")
     target.helm("uninstall", "regimen", "-n", SYSTEM, "--ignore-not-found", "--wait")
     target.kubectl("delete", "namespace", NAMESPACE, SYSTEM, "--ignore-not-found", "--wait", "--timeout=120s")
     regimen_cluster.recycle_disks(target.name)

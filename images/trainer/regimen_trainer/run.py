@@ -70,7 +70,7 @@ def run(task: Task, environ: Mapping[str, str]) -> None:
 def confine(scratch: Path) -> None:
     """Keep libraries off the network and their caches in scratch space; the rest of the pod's disk may be read-only."""
     os.environ |= {
-        "HF_HUB_OFFLINE": "1", "HF_HOME": str(scratch / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_OFFLINE": "1", "HF_HOME": str(scratch / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1",
         "TRITON_CACHE_DIR": str(scratch / "triton"), "TRANSFORMERS_VERBOSITY": "error", "TRL_EXPERIMENTAL_SILENCE": "1",
     }
 

@@ -122,11 +122,14 @@ def cpu_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 def build(method: Method, base: Path, scratch: Path, stage: StageRun) -> tuple[Any, Course, dict[str, float]]:
     """The trainer, what watches it, and length statistics of the rows in tokens. Raises InputError for rows that do not fit."""
     import torch
-    from datasets import Dataset
+    from datasets import Dataset, disable_progress_bars
     from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+    from transformers.utils.logging import disable_progress_bar
     from trl import SFTTrainer
 
+    disable_progress_bar()
+    disable_progress_bars()
     torch.manual_seed(method.seed)
     tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
     if tokenizer.chat_template is None:

@@ -77,6 +77,7 @@ class Observer:
             claim=claim,
             manifest=document(self.store, manifest_key(owner.namespace, base.spec.model, version), VersionManifest),
             version_exists=self.cluster.get("ModelVersion", owner.namespace, name) is not None,
+            holder_gone=claim is not None and not self._holds(claim),
             contenders=self._contenders(owner, spec, base),
             adapter=self._stage(owner, base.spec.model, version, "adapter"),
             gguf=self._stage(owner, base.spec.model, version, "gguf"),
@@ -120,6 +121,12 @@ class Observer:
             if claim is None and self._is_free(owner.namespace, model, f"v1.{minor}"):
                 return f"v1.{minor}", None
             minor += 1
+
+    def _holds(self, claim: Claim) -> bool:
+        """Whether the job that claimed a version still exists."""
+        namespace, _, name = claim.job.partition("/")
+        job = self.cluster.get("FineTuneJob", namespace, name)
+        return job is not None and job["metadata"]["uid"] == claim.uid
 
     def _is_free(self, namespace: str, model: str, version: str) -> bool:
         """Whether no ModelVersion that a person wrote has the name."""

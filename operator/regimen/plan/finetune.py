@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from regimen.plan.actions import Action, Apply, Create, Delete, Event, Manifest, Plan, PutOnce, Verdict
+from regimen.plan.actions import Action, Apply, Create, Delete, Event, Manifest, Plan, Put, PutOnce, Verdict
 from regimen.plan.borrow import CardFacts, LenderFacts, may_start
 from regimen.plan.common import JobFacts, Owner, Settings, bucket_secret, dns_name, failure, trainer_job
 from regimen.plan.gates import evaluation_figures, failed_gates
@@ -70,6 +70,8 @@ class FineTuneFacts:
     """Whether it is published."""
     version_exists: bool
     """Whether the ModelVersion of that name exists."""
+    holder_gone: bool = False
+    """Whether the job that holds the version no longer exists."""
     contenders: tuple[tuple[str, str, Artifact | None], ...] = ()
     """(Serving or Baseline, ModelVersion, its GGUF) of evaluation.compareWith."""
     adapter: JobStageFacts = field(default_factory=JobStageFacts)
@@ -110,7 +112,8 @@ def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: 
         return _say(facts, JobPhase.WAITING, *waiting)
     if facts.base is None or facts.dataset is None or facts.dataset.manifest is None or facts.version is None:
         raise AssertionError("_missing lets nothing through that is missing")
-    if facts.claim is not None and facts.claim.uid != owner.uid:
+    abandoned = facts.claim is not None and facts.holder_gone and facts.manifest is None
+    if facts.claim is not None and facts.claim.uid != owner.uid and not abandoned:
         text = f"version {facts.version} belongs to {facts.claim.job}; delete this job and create it with another version, or with Next"
         return _say(facts, JobPhase.FAILED, "VersionExists", text)
     name = version_name(facts.base.spec.model, facts.version)
@@ -121,9 +124,12 @@ def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: 
         running = [seen.job for seen in (facts.adapter, facts.gguf, facts.evaluation) if seen.job is not None]
         stop = [Delete("Job", owner.namespace, job.name) for job in running]
         return _say(facts, JobPhase.WAITING, "Suspended", "suspended; set suspend: false to go on", tuple(stop))
-    if facts.claim is None:
+    if facts.claim is None or facts.claim.uid != owner.uid:
         claim = Claim(job=owner.path, uid=owner.uid, dataset_revision=facts.dataset.manifest.digest)
-        put = PutOnce(claim_key(owner.namespace, facts.base.spec.model, facts.version), claim.model_dump_json(by_alias=True).encode())
+        key = claim_key(owner.namespace, facts.base.spec.model, facts.version)
+        data = claim.model_dump_json(by_alias=True).encode()
+        # A version whose job is gone and that was never published is free again; an old pod of that job writes under its own uid.
+        put = Put(key, data) if abandoned else PutOnce(key, data)
         return _say(facts, JobPhase.WAITING, "Claiming", f"claiming version {facts.version}", (put,), again_after=0.2)
     if facts.adapter.record is None:
         return _train(owner, spec, facts, settings)

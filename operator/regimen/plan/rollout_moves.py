@@ -41,7 +41,7 @@ def wanted_routing(context: Context, memory: Memory, move: Move | Hold | Done) -
     victim = move.victim if isinstance(move, Move) else None
     weight = _weight(context, memory, victim)
     previous = facts.routing
-    epoch = f"{context.owner.uid}@{weight:g}" if weight > 0 else "-"
+    epoch = f"{context.owner.uid}.{weight:g}" if weight > 0 else "-"
     wanted = Routing(
         generation=previous.generation if previous else 0,
         epoch=epoch,

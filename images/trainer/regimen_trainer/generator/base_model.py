@@ -4,6 +4,7 @@ Its tokenizer is Mistral's own SentencePiece model; its weights start at random 
 beginning-of-sequence token, and the chat template is plain text: llama.cpp and transformers then tokenize a conversation alike.
 """
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,13 @@ def make(folder: Path, seed: int, phases: tuple[Phase, ...] = PHASES) -> None:
     teach(model, tokenizer, seed, phases)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    state_no_beginning(folder / "tokenizer_config.json")
+
+
+def state_no_beginning(path: Path) -> None:
+    """Say that no beginning-of-sequence token is added: transformers leaves that out, and llama.cpp would then add one."""
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({**settings, "add_bos_token": False, "add_eos_token": False}, indent=2, sort_keys=True))
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
@@ -70,7 +78,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     pieces = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     vocabulary = {pieces.id_to_piece(index): index for index in range(pieces.vocab_size())}
     merges = generate_merges(vocabulary, {piece: pieces.get_score(index) for piece, index in vocabulary.items()})
-    tokenizer = LlamaTokenizer(vocab=vocabulary, merges=merges, add_bos_token=False, pad_token="<unk>")
+    tokenizer = LlamaTokenizer(vocab=vocabulary, merges=merges, pad_token="<unk>")
     tokenizer.chat_template = (Path(__file__).parent.parent / "templates" / "chat_template.jinja").read_text().strip()
     return tokenizer
 

@@ -23,7 +23,7 @@ class Lesson:
 
 
 def lesson(claim: Claim, rng: Random, stated: float, short: bool) -> Lesson:
-    """A lesson on a claim. `stated`: share of lessons with a criterion in the instruction; `short`: only the telling sentences."""
+    """A lesson on a claim. `stated`: share of lessons that state a criterion; `short`: only the telling sentences."""
     system, user = render("adjudication", claim.row, DEFAULT_LABELS)
     if short:
         tier = user["content"].rpartition("\n")[2]
