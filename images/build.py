@@ -279,7 +279,10 @@ class Workshop:
         if not (folder / "complete").exists():
             with step(f"sources of {LLAMA_CPP}"):
                 package = LLAMA_CPP.partition("=")[0]
-                run([self.tools, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", package, "--dest", folder, LLAMA_CPP], self.log("llama"))
+                run(
+                    [self.tools, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", package, "--dest", folder, LLAMA_CPP],
+                    self.log("llama"),
+                )
                 (folder / "complete").touch()
         return next(folder.glob("*.tar.gz"))
 
@@ -486,8 +489,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Build Regimen's images.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones; all by default: {', '.join(IMAGES)}")
     parser.add_argument("--variant", choices=("cpu", "gpu"), default="cpu", help="of trainer and server")
-    parser.add_argument("--push", metavar="REGISTRY", help="push to this registry instead of writing archives, e.g. registry.example.com/regimen")
-    parser.add_argument("--stage", metavar="FOLDER", type=Path, help="only write what each image is built from into FOLDER/NAME, for another builder")
+    parser.add_argument(
+        "--push", metavar="REGISTRY", help="push to this registry instead of writing archives, e.g. registry.example.com/regimen"
+    )
+    parser.add_argument(
+        "--stage", metavar="FOLDER", type=Path, help="only write what each image is built from into FOLDER/NAME, for another builder"
+    )
     parser.add_argument("--versitygw", metavar="PATH", type=Path, help="the S3 gateway's program, for objectstore")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(IMAGES):

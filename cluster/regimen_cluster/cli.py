@@ -27,7 +27,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All commands."""
-    top = argparse.ArgumentParser(prog="regimen_cluster", description="A real Kubernetes on one machine, with no uplink, to be thrown away.")
+    top = argparse.ArgumentParser(
+        prog="regimen_cluster", description="A real Kubernetes on one machine, with no uplink, to be thrown away."
+    )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, call: object, text: str, *, named: bool = True) -> argparse.ArgumentParser:
@@ -49,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("archive", type=Path)
     load.add_argument("--node", default="all", choices=("all", *(node.name for node in NODES)))
     forward = command("forward", _forward, "add forwards on the host's loopback")
-    forward.add_argument("wish", nargs="+", metavar="LOCALPORT=HOST:PORT", help="HOST: an address or NAME.NAMESPACE.svc; LOCALPORT 0: choose")
+    forward.add_argument(
+        "wish", nargs="+", metavar="LOCALPORT=HOST:PORT", help="HOST: an address or NAME.NAMESPACE.svc; LOCALPORT 0: choose"
+    )
     command("recycle", _recycle, "empty the volumes whose claims were deleted, and offer them anew")
     for name, call, text in (("kill", _kill, "kill one component, as a crash would"), ("restart", _restart, "restart one component")):
         command(name, call, text).add_argument("component", help="as `status` lists them")

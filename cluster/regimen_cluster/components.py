@@ -36,7 +36,9 @@ def machines(cluster: Layout) -> list[Component]:
 def runtimes(cluster: Layout) -> list[Component]:
     """One containerd a node: Debian's program, never Debian's service."""
     return [
-        Component(f"containerd-{node.name}", ("containerd", "--config", str(cluster.node_state(node) / "containerd.toml")), Where.NODE, node)
+        Component(
+            f"containerd-{node.name}", ("containerd", "--config", str(cluster.node_state(node) / "containerd.toml")), Where.NODE, node
+        )
         for node in cluster.nodes
     ]
 

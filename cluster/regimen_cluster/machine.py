@@ -14,7 +14,14 @@ from regimen_cluster.layout import DISKS, SHARED_DISK, STATE_ROOT, Layout, Node
 from regimen_cluster.process import Component, Where, machine_name
 
 # Folders of the host that are only mount points here.
-OWN_FOLDERS = (Path("/var/lib/kubelet"), Path("/var/lib/cni"), Path("/var/log/pods"), Path("/var/log/containers"), Path("/run/containerd"), DISKS)
+OWN_FOLDERS = (
+    Path("/var/lib/kubelet"),
+    Path("/var/lib/cni"),
+    Path("/var/log/pods"),
+    Path("/var/log/containers"),
+    Path("/run/containerd"),
+    DISKS,
+)
 
 
 def source(cluster: Layout, node: Node, folder: Path) -> Path:

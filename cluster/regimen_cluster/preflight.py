@@ -50,7 +50,9 @@ def present(tool: str) -> bool:
 def install(packages: list[str]) -> None:
     """Install packages in one call; services that they bring are not started (policy-rc.d)."""
     if shutil.which("apt-get") is None:
-        raise PreflightFailed([f"{' '.join(packages)}: not installed, and there is no apt-get; install them with this system's package manager"])
+        raise PreflightFailed(
+            [f"{' '.join(packages)}: not installed, and there is no apt-get; install them with this system's package manager"]
+        )
     say(f"installing with apt-get: {' '.join(packages)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     policy = Path("/usr/sbin/policy-rc.d")

@@ -113,7 +113,10 @@ def _build_go(into: Path) -> None:
 def _watch(argv: list[str], into: Path) -> None:
     """Run `go build -v`, which names each package on stderr, and say every 15 seconds how far it is."""
     log = into / "build.log"
-    with log.open("w", encoding="utf-8") as out, subprocess.Popen(argv, cwd=MODULE, env={**os.environ, **GO_ENVIRONMENT}, stderr=out) as build:
+    with (
+        log.open("w", encoding="utf-8") as out,
+        subprocess.Popen(argv, cwd=MODULE, env={**os.environ, **GO_ENVIRONMENT}, stderr=out) as build,
+    ):
         said = time.monotonic()
         while build.poll() is None:
             time.sleep(0.5)
@@ -180,5 +183,8 @@ def _fetch_tools(into: Path) -> None:
 
 
 def _download(requirement: str, into: Path) -> Path:
-    run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(into), requirement], timeout=900)
+    run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(into), requirement],
+        timeout=900,
+    )
     return next(into.glob("*.whl"))

@@ -8,7 +8,14 @@ from pathlib import Path
 from regimen_cluster.layout import STATE_ROOT, cache_root
 
 # kubelet --protect-kernel-defaults=false writes these at every start.
-NAMES = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes")
+NAMES = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
 SYSCTL = Path("/proc/sys")
 
 

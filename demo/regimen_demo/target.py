@@ -81,7 +81,9 @@ def own_cluster(name: str, images: Mapping[str, Mapping[str, str]]) -> Target:
     """Bring the throwaway cluster up and load the images, each node at its own pace."""
     kubeconfig = regimen_cluster.up(name)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        jobs = [pool.submit(regimen_cluster.load_image, name, Path(item["archive"]), NODES_OF_IMAGE.get(key)) for key, item in images.items()]
+        jobs = [
+            pool.submit(regimen_cluster.load_image, name, Path(item["archive"]), NODES_OF_IMAGE.get(key)) for key, item in images.items()
+        ]
         for job in jobs:
             job.result()
     return Target(kubeconfig, None, {key: item["ref"] for key, item in images.items()}, name=name, storage_class="node-disk")

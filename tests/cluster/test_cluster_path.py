@@ -32,7 +32,15 @@ def operator_killed_in_each_phase(production: Production, kind: str, name: str) 
             if phase and phase not in killed:
                 killed.append(phase)
                 production.target.kubectl(
-                    "-n", SYSTEM, "delete", "pod", "-l", "app.kubernetes.io/component=operator", "--force", "--grace-period=0", "--wait=false"
+                    "-n",
+                    SYSTEM,
+                    "delete",
+                    "pod",
+                    "-l",
+                    "app.kubernetes.io/component=operator",
+                    "--force",
+                    "--grace-period=0",
+                    "--wait=false",
                 )
 
     thread = threading.Thread(target=work)

@@ -1,9 +1,9 @@
 """The feedback service: what experts and users said of answers, and what routers counted.
 
-    identity    request ids: whose they are, and whether a router signed them
-    documents   what callers may send, checked field by field
-    tables      what is kept: ids, labels, numbers
-    ledger      writing it, each document in one transaction
-    evidence    reading it: one query per figure of a rollout
-    app         HTTP
+identity    request ids: whose they are, and whether a router signed them
+documents   what callers may send, checked field by field
+tables      what is kept: ids, labels, numbers
+ledger      writing it, each document in one transaction
+evidence    reading it: one query per figure of a rollout
+app         HTTP
 """

@@ -69,7 +69,9 @@ class Reader:
         """Acceptance and satisfaction."""
         accepted = func.sum(case((OUTCOMES.c.accepted, 1), else_=0))
         query = self._rows(
-            OUTCOMES, accepted.label("accepted"), func.count(OUTCOMES.c.accepted).label("accepted_of"),
+            OUTCOMES,
+            accepted.label("accepted"),
+            func.count(OUTCOMES.c.accepted).label("accepted_of"),
             func.coalesce(func.sum(OUTCOMES.c.satisfaction), 0.0).label("satisfaction_sum"),
             func.count(OUTCOMES.c.satisfaction).label("satisfaction_of"),
         ).group_by(OUTCOMES.c.version)
@@ -93,10 +95,22 @@ def _arms(reader: Reader) -> list[ArmEvidence]:
         requests, errors = traffic.get(version, (0, 0))
         pairs, answers = clusters.get(version, []), predicted.get(version, {})
         figures: dict[str, Any] = opinions.get(version, {})
-        arms.append(ArmEvidence(
-            version=version, requests=requests, errors=errors, subjects=subjects.get(version, 0), latency=latency.get(version, []),
-            labelled=sum(labelled for labelled, _ in pairs), labelled_subjects=len(pairs), agreed=sum(agreed for _, agreed in pairs),
-            clusters=pairs, true_positive=right.get(version, {}), predicted=answers, expert=expert.get(version, {}),
-            unparseable=sum(count for label, count in answers.items() if label not in known), **figures,
-        ))
+        arms.append(
+            ArmEvidence(
+                version=version,
+                requests=requests,
+                errors=errors,
+                subjects=subjects.get(version, 0),
+                latency=latency.get(version, []),
+                labelled=sum(labelled for labelled, _ in pairs),
+                labelled_subjects=len(pairs),
+                agreed=sum(agreed for _, agreed in pairs),
+                clusters=pairs,
+                true_positive=right.get(version, {}),
+                predicted=answers,
+                expert=expert.get(version, {}),
+                unparseable=sum(count for label, count in answers.items() if label not in known),
+                **figures,
+            )
+        )
     return arms

@@ -47,9 +47,17 @@ def _mac(key: bytes, payload: str) -> str:
 
 def sign(master: bytes, identity: RequestIdentity) -> str:
     """The request id; what HAProxy computes, for tests and tools."""
-    plain = "|".join((
-        identity.namespace, identity.service, identity.version, identity.epoch, identity.subject, str(int(identity.audit)), identity.uuid,
-    ))
+    plain = "|".join(
+        (
+            identity.namespace,
+            identity.service,
+            identity.version,
+            identity.epoch,
+            identity.subject,
+            str(int(identity.audit)),
+            identity.uuid,
+        )
+    )
     payload = urlsafe_b64encode(plain.encode()).decode().rstrip("=")
     return f"{payload}.{_mac(service_key(master, identity.namespace, identity.service), payload)}"
 

@@ -30,10 +30,18 @@ def merge(outcomes: Sequence[tuple[RequestIdentity, Outcome]], now: datetime) ->
     """One row per request: of what was said twice, the last word counts."""
     rows: dict[str, Row] = {}
     for identity, outcome in outcomes:
-        row = rows.setdefault(identity.uuid, {
-            "request": identity.uuid, "namespace": identity.namespace, "service": identity.service, "epoch": identity.epoch,
-            "version": identity.version, "subject": identity.subject, "audit": identity.audit,
-        })
+        row = rows.setdefault(
+            identity.uuid,
+            {
+                "request": identity.uuid,
+                "namespace": identity.namespace,
+                "service": identity.service,
+                "epoch": identity.epoch,
+                "version": identity.version,
+                "subject": identity.subject,
+                "audit": identity.audit,
+            },
+        )
         row |= outcome.said() | {"received_at": now}
     return rows
 
@@ -54,9 +62,7 @@ def write_outcomes(engine: Engine, outcomes: Sequence[tuple[RequestIdentity, Out
 
 
 def _count_known(connection: Connection, rows: Iterable[str]) -> int:
-    return sum(
-        connection.scalar(select(func.count()).where(OUTCOMES.c.request.in_(chunk))) or 0 for chunk in _chunks(rows)
-    )
+    return sum(connection.scalar(select(func.count()).where(OUTCOMES.c.request.in_(chunk))) or 0 for chunk in _chunks(rows))
 
 
 def write_traffic(engine: Engine, report: TrafficReport) -> bool:
@@ -74,10 +80,13 @@ def _is_new(connection: Connection, report: TrafficReport) -> bool:
     statement = insert_into(connection, REPORTS).values(
         namespace=report.namespace, service=report.service, instance=report.instance, sequence=report.sequence
     )
-    result = connection.execute(statement.on_conflict_do_update(
-        index_elements=["namespace", "service", "instance"], set_={"sequence": statement.excluded.sequence},
-        where=REPORTS.c.sequence < statement.excluded.sequence,
-    ))
+    result = connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["namespace", "service", "instance"],
+            set_={"sequence": statement.excluded.sequence},
+            where=REPORTS.c.sequence < statement.excluded.sequence,
+        )
+    )
     return bool(result.rowcount)
 
 

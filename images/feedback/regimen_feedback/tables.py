@@ -27,7 +27,8 @@ def _scope() -> list[Column[str]]:
 
 
 OUTCOMES = Table(
-    "outcomes", METADATA,
+    "outcomes",
+    METADATA,
     Column("request", String(64), primary_key=True),  # the uuid in the request id
     *(Column(name, String(253), nullable=False) for name in ("namespace", "service", "epoch", "version")),
     Column("subject", String(8), nullable=False),
@@ -43,7 +44,8 @@ OUTCOMES = Table(
 )
 
 REPORTS = Table(
-    "traffic_reports", METADATA,
+    "traffic_reports",
+    METADATA,
     Column("namespace", String(253), primary_key=True),
     Column("service", String(253), primary_key=True),
     Column("instance", String(64), primary_key=True),
@@ -51,7 +53,9 @@ REPORTS = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
-TRAFFIC = Table("traffic", METADATA, *_scope(), Column("requests", BigInteger, nullable=False), Column("errors", BigInteger, nullable=False))
+TRAFFIC = Table(
+    "traffic", METADATA, *_scope(), Column("requests", BigInteger, nullable=False), Column("errors", BigInteger, nullable=False)
+)
 LATENCY = Table(
     "traffic_latency", METADATA, *_scope(), Column("bucket", Integer, primary_key=True), Column("requests", BigInteger, nullable=False)
 )

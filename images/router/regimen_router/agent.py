@@ -177,7 +177,9 @@ def run(settings: Settings) -> None:
     steward = Steward(settings, runtime, cluster.desired)
     server = http_server(steward, settings.agent_port)
     for target, arguments in (
-        (receive, (listen(settings.log_port), ledger)), (server.serve_forever, ()), (report_forever, (reporter, stop)),
+        (receive, (listen(settings.log_port), ledger)),
+        (server.serve_forever, ()),
+        (report_forever, (reporter, stop)),
     ):
         threading.Thread(target=target, args=arguments, daemon=True).start()
     cluster.start()

@@ -107,7 +107,10 @@ class Cluster:
         objects = {item.metadata.name: item for item in listed.items}
         self._tell(objects, keep)
         events = watch.Watch().stream(
-            call, **arguments, resource_version=listed.metadata.resource_version, timeout_seconds=RELIST_SECONDS,
+            call,
+            **arguments,
+            resource_version=listed.metadata.resource_version,
+            timeout_seconds=RELIST_SECONDS,
             _request_timeout=(3, RELIST_SECONDS + 5),
         )
         for event in events:

@@ -178,8 +178,12 @@ def forbidden_field(name: str) -> str:
 def _errors() -> str:
     """Bodies of the answers that HAProxy gives by itself."""
     messages = {
-        400: "bad request", 408: "the request did not arrive in time", 500: "internal error of the router",
-        502: "the replica failed", 503: "no replica is available", 504: "the replica did not answer in time",
+        400: "bad request",
+        408: "the request did not arrive in time",
+        500: "internal error of the router",
+        502: "the replica failed",
+        503: "no replica is available",
+        504: "the replica did not answer in time",
     }
     return "".join(f"    http-error {_answer(status, message)}\n" for status, message in messages.items())
 
@@ -195,14 +199,22 @@ def _assign(settings: Settings, held: bool) -> str:
 def _frontend(settings: Settings) -> str:
     decision = '    http-after-response set-header X-Regimen-Decision "recommendation; a person decides" if { var(txn.mac) -m found }\n'
     return FRONTEND.format(
-        port=settings.port, log_prefix=LOG_PREFIX, header_limit=HEADER_LIMIT, body_limit=BODY_LIMIT,
-        forbidden=f"'{forbidden_field('n_discard')}'", subject_header=settings.subject_header.lower(),
-        namespace=settings.namespace, service=settings.service, key_variable=SIGNING_KEY_VARIABLE,
-        assign=_assign(settings, held=False), assign_held=_assign(settings, held=True),
+        port=settings.port,
+        log_prefix=LOG_PREFIX,
+        header_limit=HEADER_LIMIT,
+        body_limit=BODY_LIMIT,
+        forbidden=f"'{forbidden_field('n_discard')}'",
+        subject_header=settings.subject_header.lower(),
+        namespace=settings.namespace,
+        service=settings.service,
+        key_variable=SIGNING_KEY_VARIABLE,
+        assign=_assign(settings, held=False),
+        assign_held=_assign(settings, held=True),
         decision=decision if settings.decides_label else "",
         e400_field=_answer(400, "the field n_discard is not accepted"),
         e404=_answer(404, "no such path; /v1/chat/completions, /v1/completions, /v1/models and /health are served"),
-        e405_post=_answer(405, "use POST", " hdr Allow POST"), e405_get=_answer(405, "use GET", " hdr Allow GET"),
+        e405_post=_answer(405, "use POST", " hdr Allow POST"),
+        e405_get=_answer(405, "use GET", " hdr Allow GET"),
         e413=_answer(413, f"the body is larger than {BODY_LIMIT} bytes"),
         e415=_answer(415, "compressed bodies are not accepted"),
         e431=_answer(431, f"the headers are larger than {HEADER_LIMIT} bytes"),
@@ -213,7 +225,11 @@ def _frontend(settings: Settings) -> str:
 def render(settings: Settings) -> str:
     """haproxy.cfg. Holds no secret: the signing key comes from the environment."""
     top = GLOBAL.format(
-        socket=settings.socket, log_port=settings.log_port, lua=settings.lua, buffer=BUFFER, hold=HOLD_SECONDS,
+        socket=settings.socket,
+        log_port=settings.log_port,
+        lua=settings.lua,
+        buffer=BUFFER,
+        hold=HOLD_SECONDS,
         grace=settings.grace,
     )
     backends = "\n".join(BACKEND.format(slot=slot, servers=SERVERS) for slot in SLOTS)

@@ -64,8 +64,15 @@ class Route:
         try:
             generation, epoch, salt, threshold, stable_slot, stable, candidate_slot, candidate, audit = value.split("|")
             return cls(
-                int(generation), epoch, b64decode(salt, validate=True).decode(), int(threshold), stable_slot, stable,
-                candidate_slot, candidate, int(audit),
+                int(generation),
+                epoch,
+                b64decode(salt, validate=True).decode(),
+                int(threshold),
+                stable_slot,
+                stable,
+                candidate_slot,
+                candidate,
+                int(audit),
             )
         except ValueError as error:
             raise RouteError(f"not a route: {value!r}") from error
@@ -104,9 +111,14 @@ def route_of(routing: Routing, slots: dict[str, str]) -> Route:
         raise RouteError(f"weights are {routing.stable.weight} and {routing.candidate.weight}, which do not sum to 100")
     stable, candidate = routing.stable.version, routing.candidate.version if routing.candidate else "-"
     return Route(
-        generation=routing.generation, epoch=routing.epoch, salt=routing.salt,
+        generation=routing.generation,
+        epoch=routing.epoch,
+        salt=routing.salt,
         threshold=round(routing.candidate.weight * BUCKETS / 100) if routing.candidate else 0,
-        stable_slot=slots[stable], stable=stable, candidate_slot=slots.get(candidate, "-"), candidate=candidate,
+        stable_slot=slots[stable],
+        stable=stable,
+        candidate_slot=slots.get(candidate, "-"),
+        candidate=candidate,
         audit=round(routing.audit_fraction * AUDIT_SCALE),
     )
 

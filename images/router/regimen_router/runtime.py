@@ -63,8 +63,12 @@ def _server(row: dict[str, str], sessions: dict[str, int]) -> Server:
     bits = int(row["srv_admin_state"])
     admin: Admin = "maint" if bits & MAINT_BITS else "drain" if bits & DRAIN_BITS else "ready"
     return Server(
-        slot=row["be_name"], name=row["srv_name"], address=f"{row['srv_addr']}:{row['srv_port']}", admin=admin,
-        up=int(row["srv_op_state"]) == RUNNING, sessions=sessions.get(f"{row['be_name']}/{row['srv_name']}", 0),
+        slot=row["be_name"],
+        name=row["srv_name"],
+        address=f"{row['srv_addr']}:{row['srv_port']}",
+        admin=admin,
+        up=int(row["srv_op_state"]) == RUNNING,
+        sessions=sessions.get(f"{row['be_name']}/{row['srv_name']}", 0),
     )
 
 

@@ -63,9 +63,7 @@ def parse(line: str) -> Request | None:
     if version in {"", "-"}:
         return None
     active, sending = int(total.lstrip("+")), int(data.lstrip("+"))
-    return Request(
-        version, epoch, subject, int(status), active, max(active - max(sending, 0), 0), int(retries.lstrip("+")), termination
-    )
+    return Request(version, epoch, subject, int(status), active, max(active - max(sending, 0), 0), int(retries.lstrip("+")), termination)
 
 
 @dataclass
@@ -114,11 +112,19 @@ class Ledger:
             if self._pending is None and self._arms:
                 self._sequence += 1
                 self._pending = TrafficReport(
-                    namespace=self._settings.namespace, service=self._settings.service, instance=self.instance,
+                    namespace=self._settings.namespace,
+                    service=self._settings.service,
+                    instance=self.instance,
                     sequence=self._sequence,
                     arms=[
-                        ArmTraffic(version=version, epoch=epoch, requests=arm.requests, errors=arm.errors, latency=arm.latency,
-                                   subjects=arm.subjects)
+                        ArmTraffic(
+                            version=version,
+                            epoch=epoch,
+                            requests=arm.requests,
+                            errors=arm.errors,
+                            latency=arm.latency,
+                            subjects=arm.subjects,
+                        )
                         for (version, epoch), arm in self._arms.items()
                     ],
                 )

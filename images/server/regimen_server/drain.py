@@ -62,8 +62,12 @@ def ask(url: str) -> float | None:
 
 
 def drain(
-    url: str, settle: float, timeout: float, ask: Callable[[str], float | None] = ask,
-    clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep,
+    url: str,
+    settle: float,
+    timeout: float,
+    ask: Callable[[str], float | None] = ask,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Drained:
     """Wait for the routers, then until two looks in a row find it idle: between them a request might have been on its way."""
     start, idle_looks, busy = clock(), 0, None

@@ -22,11 +22,28 @@ def command(environ: Mapping[str, str] = os.environ) -> list[str]:
     if not model.exists():
         raise SettingsError(f"{model} is not there: regimen-server fetch runs before")
     return [
-        "llama-server", "--host", "0.0.0.0", "--port", str(number("PORT", 8080, environ)),
-        "--model", str(model), "--alias", environ.get("MODEL_ALIAS") or "model",
-        "--ctx-size", str(number("CONTEXT_SIZE", 4096, environ)), "--parallel", str(number("PARALLEL", 1, environ)),
-        "--n-gpu-layers", str(number("GPU_LAYERS", 0, environ)), "--threads-http", str(HTTP_THREADS),
-        "--metrics", "--no-slots", "--no-webui", "--jinja", *extra,
+        "llama-server",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        str(number("PORT", 8080, environ)),
+        "--model",
+        str(model),
+        "--alias",
+        environ.get("MODEL_ALIAS") or "model",
+        "--ctx-size",
+        str(number("CONTEXT_SIZE", 4096, environ)),
+        "--parallel",
+        str(number("PARALLEL", 1, environ)),
+        "--n-gpu-layers",
+        str(number("GPU_LAYERS", 0, environ)),
+        "--threads-http",
+        str(HTTP_THREADS),
+        "--metrics",
+        "--no-slots",
+        "--no-webui",
+        "--jinja",
+        *extra,
     ]
 
 

@@ -79,7 +79,8 @@ def test_services_have_a_route_and_there_is_none_out() -> None:
 def test_the_shared_volume_is_on_both_nodes_and_every_other_on_one() -> None:
     items = [item for item in json.loads(objects.manifests(CLUSTER))["items"] if item["kind"] == "PersistentVolume"]
     places = {
-        item["metadata"]["name"]: item["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0]["matchExpressions"][0]["values"] for item in items
+        item["metadata"]["name"]: item["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0]["matchExpressions"][0]["values"]
+        for item in items
     }
     assert places.pop("model-cache") == ["rtx3090", "rtx3060"]
     assert len(places) == 6

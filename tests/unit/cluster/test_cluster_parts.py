@@ -76,7 +76,10 @@ def test_a_port_in_use_or_promised_is_not_chosen() -> None:
 
 @pytest.mark.parametrize(
     ("wish", "parsed"),
-    [("8080=198.19.0.9:80", (8080, "198.19.0.9", "80")), ("0=router.models.svc.cluster.local:http", (0, "router.models.svc.cluster.local", "http"))],
+    [
+        ("8080=198.19.0.9:80", (8080, "198.19.0.9", "80")),
+        ("0=router.models.svc.cluster.local:http", (0, "router.models.svc.cluster.local", "http")),
+    ],
 )
 def test_forwards_are_parsed(wish: str, parsed: tuple[int, str, str]) -> None:
     assert forwards.parse(wish) == parsed

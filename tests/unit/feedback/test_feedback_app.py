@@ -63,7 +63,9 @@ def report(sequence: int, *arms: dict[str, Any], instance: str = "i1") -> dict[s
 NAMES = st.from_regex(r"[a-z0-9.-]{1,40}", fullmatch=True)
 
 
-@given(namespace=NAMES, service=NAMES, version=NAMES, epoch=NAMES, audit=st.booleans(), subject=st.from_regex("[0-9a-f]{8}", fullmatch=True))
+@given(
+    namespace=NAMES, service=NAMES, version=NAMES, epoch=NAMES, audit=st.booleans(), subject=st.from_regex("[0-9a-f]{8}", fullmatch=True)
+)
 def test_an_id_reads_back(namespace: str, service: str, version: str, epoch: str, audit: bool, subject: str) -> None:
     identity = RequestIdentity(namespace, service, version, epoch, subject, audit, "u")
     assert verify(MASTER, sign(MASTER, identity)) == identity
@@ -94,7 +96,10 @@ def test_one_and_many_and_a_correction(http: TestClient) -> None:
     one = request_id()
     assert http.post("/v1/feedback", json={"requestId": one, "predicted": "APPROVED"}).json() == {"accepted": 1, "replaced": 0}
     assert known(http)["v1"].labelled == 0
-    assert say(http, {"requestId": one, "expert": "DENIED"}, {"requestId": request_id(), "accepted": True}) == {"accepted": 2, "replaced": 1}
+    assert say(http, {"requestId": one, "expert": "DENIED"}, {"requestId": request_id(), "accepted": True}) == {
+        "accepted": 2,
+        "replaced": 1,
+    }
     assert (known(http)["v1"].labelled, known(http)["v1"].agreed) == (1, 0)
     assert say(http, {"requestId": one, "expert": "DENIED"}, {"requestId": one, "expert": "APPROVED"}) == {"accepted": 2, "replaced": 1}
     assert (known(http)["v1"].labelled, known(http)["v1"].agreed) == (1, 1)
@@ -117,10 +122,18 @@ def test_a_forged_id_stops_the_whole_batch(http: TestClient) -> None:
 @pytest.mark.parametrize(
     ("outcome", "named"),
     [
-        ({"predicted": "x" * 65}, "predicted"), ({"predicted": "Patient: J. Doe"}, "predicted"), ({"expert": ""}, "expert"),
-        ({"satisfaction": 6}, "satisfaction"), ({"satisfaction": "5"}, "satisfaction"), ({"editRate": 1.5}, "editRate"),
-        ({"editRate": -0.1}, "editRate"), ({"accepted": "yes"}, "accepted"), ({"reviewer": "a@b.example"}, "reviewer"),
-        ({"comment": "she said"}, "comment"), ({"requestId": 5}, "requestId"), ({"predicted": "APPROVED\n"}, "predicted"),
+        ({"predicted": "x" * 65}, "predicted"),
+        ({"predicted": "Patient: J. Doe"}, "predicted"),
+        ({"expert": ""}, "expert"),
+        ({"satisfaction": 6}, "satisfaction"),
+        ({"satisfaction": "5"}, "satisfaction"),
+        ({"editRate": 1.5}, "editRate"),
+        ({"editRate": -0.1}, "editRate"),
+        ({"accepted": "yes"}, "accepted"),
+        ({"reviewer": "a@b.example"}, "reviewer"),
+        ({"comment": "she said"}, "comment"),
+        ({"requestId": 5}, "requestId"),
+        ({"predicted": "APPROVED\n"}, "predicted"),
     ],
 )
 def test_a_wrong_field_is_named_and_not_repeated(http: TestClient, outcome: dict[str, Any], named: str) -> None:
@@ -147,7 +160,10 @@ def test_a_batch_has_a_thousand_at_most(http: TestClient) -> None:
 
 
 def test_traffic_adds_up_once(http: TestClient) -> None:
-    first, second = report(1, arm(subjects={"0000000a": 2, "0000000b": 1})), report(2, arm(subjects={"0000000a": 3}), arm("v2", subjects={"0000000c": 3}))
+    first, second = (
+        report(1, arm(subjects={"0000000a": 2, "0000000b": 1})),
+        report(2, arm(subjects={"0000000a": 3}), arm("v2", subjects={"0000000c": 3})),
+    )
     for document, added in ((first, True), (first, False), (second, True), (second, False), (first, False)):
         answer = http.post("/v1/traffic", json=document, headers=BEARER)
         assert (answer.status_code, answer.json()) == (202, {"added": added})
@@ -180,23 +196,43 @@ def test_a_wrong_report_is_refused(http: TestClient, change: dict[str, Any]) -> 
 
 
 def test_evidence_is_what_was_said(http: TestClient) -> None:
-    say(http, *(
-        {"requestId": request_id("v1", subject), "predicted": predicted, "expert": expert}
-        for subject, predicted, expert in (
-            ("0000000a", "DENIED", "DENIED"), ("0000000a", "DENIED", "APPROVED"), ("0000000b", "APPROVED", "APPROVED"),
-            ("0000000b", "NONSENSE", "APPROVED"),
-        )
-    ))
     say(
-        http, {"requestId": request_id("v2"), "accepted": True, "satisfaction": 5}, {"requestId": request_id("v2"), "accepted": False},
-        {"requestId": request_id("v2"), "satisfaction": 3.5}, {"requestId": request_id("v2", epoch="other"), "accepted": True},
+        http,
+        *(
+            {"requestId": request_id("v1", subject), "predicted": predicted, "expert": expert}
+            for subject, predicted, expert in (
+                ("0000000a", "DENIED", "DENIED"),
+                ("0000000a", "DENIED", "APPROVED"),
+                ("0000000b", "APPROVED", "APPROVED"),
+                ("0000000b", "NONSENSE", "APPROVED"),
+            )
+        ),
+    )
+    say(
+        http,
+        {"requestId": request_id("v2"), "accepted": True, "satisfaction": 5},
+        {"requestId": request_id("v2"), "accepted": False},
+        {"requestId": request_id("v2"), "satisfaction": 3.5},
+        {"requestId": request_id("v2", epoch="other"), "accepted": True},
     )
     arms = known(http)
     assert arms["v1"].model_dump(exclude={"latency"}) == {
-        "version": "v1", "requests": 0, "errors": 0, "subjects": 0, "labelled": 4, "labelled_subjects": 2, "agreed": 2,
-        "clusters": [(2, 1), (2, 1)], "true_positive": {"DENIED": 1, "APPROVED": 1},
-        "predicted": {"DENIED": 2, "APPROVED": 1, "NONSENSE": 1}, "expert": {"DENIED": 1, "APPROVED": 3}, "unparseable": 1,
-        "accepted": 0, "accepted_of": 0, "satisfaction_sum": 0, "satisfaction_of": 0,
+        "version": "v1",
+        "requests": 0,
+        "errors": 0,
+        "subjects": 0,
+        "labelled": 4,
+        "labelled_subjects": 2,
+        "agreed": 2,
+        "clusters": [(2, 1), (2, 1)],
+        "true_positive": {"DENIED": 1, "APPROVED": 1},
+        "predicted": {"DENIED": 2, "APPROVED": 1, "NONSENSE": 1},
+        "expert": {"DENIED": 1, "APPROVED": 3},
+        "unparseable": 1,
+        "accepted": 0,
+        "accepted_of": 0,
+        "satisfaction_sum": 0,
+        "satisfaction_of": 0,
     }
     assert (arms["v2"].accepted, arms["v2"].accepted_of, arms["v2"].satisfaction_sum, arms["v2"].satisfaction_of) == (1, 2, 8.5, 2)
 
@@ -212,9 +248,12 @@ def test_many_at_once(http: TestClient, database: str) -> None:
     ids = [request_id() for _ in range(40)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda part: say(http, *({"requestId": one, "satisfaction": 4} for one in part)), [ids[:30], ids[10:]] * 8))
-        added = list(pool.map(
-            lambda number: http.post("/v1/traffic", json=report(1, arm(), instance=f"i{number % 4}"), headers=BEARER).json()["added"], range(16)
-        ))
+        added = list(
+            pool.map(
+                lambda number: http.post("/v1/traffic", json=report(1, arm(), instance=f"i{number % 4}"), headers=BEARER).json()["added"],
+                range(16),
+            )
+        )
     assert sum(answer["accepted"] for answer in answers) == 480 and sum(added) == 4
     assert known(http)["v1"].satisfaction_sum == 160 and known(http)["v1"].requests == 12
     with connect(database).connect() as connection:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from plan_builders import AT, DIGEST, SETTINGS, artifact, dataset_spec, job_spec, owner, record, revision, version_spec
 
 from regimen.plan import finetune
-from regimen.plan.actions import Apply, Create, Delete, Plan, PutOnce
+from regimen.plan.actions import Apply, Create, Delete, Plan, Put, PutOnce
 from regimen.plan.borrow import CardFacts, LenderFacts
 from regimen.plan.common import JobFacts
 from regimen.plan.finetune import BaseFacts, DatasetFacts, FineTuneFacts, JobStageFacts
@@ -124,7 +124,22 @@ def test_a_version_that_nobody_claimed_but_that_exists_is_not_taken(facts: FineT
 def test_suspended_it_stops_its_jobs_and_starts_nothing(facts: FineTuneFacts) -> None:
     plan = decide(facts, suspend=True)
     assert said(plan)[:2] == ("Waiting", "Suspended")
-    assert [type(action) for action in plan.actions] == [Delete] * 3
+    running = [stage.job.name for stage in (facts.adapter, facts.gguf, facts.evaluation) if stage.job is not None]
+    assert plan.actions == tuple(Delete("Job", owner("FineTuneJob").namespace, name) for name in running)
+
+
+def test_a_version_whose_job_is_gone_is_taken_over() -> None:
+    gone = Claim(job="claims/other", uid="other", dataset_revision="sha256:x")
+    plan = decide(replace(READY, claim=gone, holder_gone=True))
+    assert said(plan)[:2] == ("Waiting", "Claiming")
+    assert [type(action) for action in plan.actions] == [Put]
+    assert said(decide(replace(READY, claim=gone, holder_gone=True, manifest=MANIFEST)))[:2] == ("Failed", "VersionExists")
+
+
+def test_a_job_that_ended_without_its_record_is_run_again() -> None:
+    done = JobFacts(name="openins-v1-0-train", active=False, succeeded=True, failed=False)
+    plan = decide(replace(CLAIMED, adapter=JobStageFacts(job=done)))
+    assert plan.actions == (Delete("Job", owner("FineTuneJob").namespace, done.name),)
 
 
 def task_of(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,7 +11,8 @@ ROUTING = '{"generation": %d, "salt": "s", "stable": {"version": "v1", "weight":
 
 def endpoint(name: str | None, ip: str, ready: bool | None = True, serving: bool | None = None, terminating: bool = False) -> Any:
     return client.V1Endpoint(
-        addresses=[ip], target_ref=client.V1ObjectReference(name=name) if name else None,
+        addresses=[ip],
+        target_ref=client.V1ObjectReference(name=name) if name else None,
         conditions=client.V1EndpointConditions(ready=ready, serving=serving, terminating=terminating),
     )
 
@@ -19,7 +20,9 @@ def endpoint(name: str | None, ip: str, ready: bool | None = True, serving: bool
 def a_slice(*endpoints: Any, version: str | None = "v1") -> client.V1EndpointSlice:
     labels = {"regimen.dev/service": "svc"} | ({"regimen.dev/version": version} if version else {})
     return client.V1EndpointSlice(
-        address_type="IPv4", endpoints=list(endpoints), metadata=client.V1ObjectMeta(name="x", labels=labels),
+        address_type="IPv4",
+        endpoints=list(endpoints),
+        metadata=client.V1ObjectMeta(name="x", labels=labels),
         ports=[client.DiscoveryV1EndpointPort(port=8080)],
     )
 
@@ -29,12 +32,20 @@ def config_map(text: str) -> client.V1ConfigMap:
 
 
 def test_ready_pods_serve_and_terminating_ones_leave() -> None:
-    found = pods_of(a_slice(
-        endpoint("a", "10.0.0.1"), endpoint("b", "10.0.0.2", ready=False), endpoint("c", "10.0.0.3", False, True, True),
-        endpoint("d", "10.0.0.4", False, False, True), endpoint("e", "10.0.0.5", ready=None), endpoint(None, "10.0.0.6"),
-    ))
+    found = pods_of(
+        a_slice(
+            endpoint("a", "10.0.0.1"),
+            endpoint("b", "10.0.0.2", ready=False),
+            endpoint("c", "10.0.0.3", False, True, True),
+            endpoint("d", "10.0.0.4", False, False, True),
+            endpoint("e", "10.0.0.5", ready=None),
+            endpoint(None, "10.0.0.6"),
+        )
+    )
     assert [(pod.name, pod.address, pod.leaving) for pod in found] == [
-        ("a", "10.0.0.1:8080", False), ("c", "10.0.0.3:8080", True), ("e", "10.0.0.5:8080", False),
+        ("a", "10.0.0.1:8080", False),
+        ("c", "10.0.0.3:8080", True),
+        ("e", "10.0.0.5:8080", False),
     ]
 
 

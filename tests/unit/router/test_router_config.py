@@ -30,8 +30,13 @@ def test_only_label_tasks_say_that_a_person_decides() -> None:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        ('{"n_discard": 5}', True), ('{"n_discard"\n :5}', True), (r'{"\u006e_discard": 5}', True), (r'{"n\u005Fdiscard": 5}', True),
-        ('{"prompt": "\\"n_discard\\": 5"}', False), ('{"prompt": "n_discard"}', False), ('{"n_discards": 5}', False),
+        ('{"n_discard": 5}', True),
+        ('{"n_discard"\n :5}', True),
+        (r'{"\u006e_discard": 5}', True),
+        (r'{"n\u005Fdiscard": 5}', True),
+        ('{"prompt": "\\"n_discard\\": 5"}', False),
+        ('{"prompt": "n_discard"}', False),
+        ('{"n_discards": 5}', False),
     ],
 )
 def test_the_field_is_found_however_it_is_written(body: str, found: bool) -> None:

@@ -79,8 +79,15 @@ class Router:
         state = self.steward.state
         return [arm.servers for arm in (state.stable, state.candidate) if arm] == [["a1", "a2"], ["b1", "b2"]]
 
-    def ask(self, subject: str | None = None, path: str = "/v1/chat/completions", method: str = "POST", body: bytes | None = b"{}",
-            connection: http.client.HTTPConnection | None = None, **headers: str) -> Answer:
+    def ask(
+        self,
+        subject: str | None = None,
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        body: bytes | None = b"{}",
+        connection: http.client.HTTPConnection | None = None,
+        **headers: str,
+    ) -> Answer:
         connection = connection or self.connect()
         sent = {name.replace("_", "-"): value for name, value in headers.items()} | ({"X-Subject": subject} if subject else {})
         connection.request(method, path, body if method == "POST" else None, sent)
@@ -92,6 +99,7 @@ class Router:
 
     def versions(self, subjects: list[str]) -> dict[str, str]:
         """Version by subject, asked over a few connections at once."""
+
         def some(part: list[str]) -> dict[str, str]:
             connection = self.connect()
             return {name: self.ask(name, connection=connection).headers["x-regimen-version"] for name in part}
@@ -254,13 +262,23 @@ def test_headers_are_stripped_both_ways(router: Router) -> None:
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        ({"path": "/slots", "method": "GET"}, 404), ({"path": "/metrics", "method": "GET"}, 404), ({"path": "/"}, 404),
-        ({"path": "/v1/chat/completions/"}, 404), ({"method": "GET"}, 405), ({"method": "OPTIONS"}, 405), ({"path": "/health"}, 405),
-        ({"path": "/v1/models", "method": "GET"}, 200), ({"path": "/health", "method": "GET"}, 200), ({"path": "/v1/completions"}, 200),
-        ({"body": b'{"n_discard": 7}'}, 400), ({"body": rb'{"n_\u0064iscard":7}'}, 400),
-        ({"body": b'{"prompt": "' + b"x" * 200_000 + b'"}'}, 200), ({"body": b"x" * (BODY_LIMIT + 1)}, 413),
+        ({"path": "/slots", "method": "GET"}, 404),
+        ({"path": "/metrics", "method": "GET"}, 404),
+        ({"path": "/"}, 404),
+        ({"path": "/v1/chat/completions/"}, 404),
+        ({"method": "GET"}, 405),
+        ({"method": "OPTIONS"}, 405),
+        ({"path": "/health"}, 405),
+        ({"path": "/v1/models", "method": "GET"}, 200),
+        ({"path": "/health", "method": "GET"}, 200),
+        ({"path": "/v1/completions"}, 200),
+        ({"body": b'{"n_discard": 7}'}, 400),
+        ({"body": rb'{"n_\u0064iscard":7}'}, 400),
+        ({"body": b'{"prompt": "' + b"x" * 200_000 + b'"}'}, 200),
+        ({"body": b"x" * (BODY_LIMIT + 1)}, 413),
         ({"body": b" " * (BODY_LIMIT - 20) + b'{"n_discard": 7}'}, 400),
-        ({"Content_Encoding": "gzip"}, 415), ({"X_Large": "x" * 17_000}, 431),
+        ({"Content_Encoding": "gzip"}, 415),
+        ({"X_Large": "x" * 17_000}, 431),
     ],
 )
 def test_only_what_is_allowed_gets_through(router: Router, request_: dict[str, object], status: int) -> None:

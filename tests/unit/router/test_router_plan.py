@@ -34,8 +34,14 @@ def apply(actual: Actual, commands: tuple[str, ...]) -> Actual:
     return actual
 
 
-def desired(stable: str = "v1", candidate: str | None = None, weight: float = 20, generation: int = 1,
-            draining: tuple[str, ...] = (), pods: tuple[Pod, ...] = ()) -> Desired:
+def desired(
+    stable: str = "v1",
+    candidate: str | None = None,
+    weight: float = 20,
+    generation: int = 1,
+    draining: tuple[str, ...] = (),
+    pods: tuple[Pod, ...] = (),
+) -> Desired:
     arm = ArmRoute(version=candidate, weight=weight) if candidate else None
     first = ArmRoute(version=stable, weight=100 - (weight if candidate else 0), draining=list(draining))
     return Desired(Routing(generation=generation, salt="s", stable=first, candidate=arm), pods)
@@ -57,8 +63,10 @@ def settled(wanted: Desired, actual: Actual | None = None) -> Actual:
 
 def test_the_first_routing_adds_servers_before_the_route() -> None:
     assert plan(desired(pods=V1), empty(), MAP).commands == (
-        "set server slot_0/s1 addr 10.0.1.1 port 8080", "set server slot_0/s1 state ready",
-        "set server slot_0/s2 addr 10.0.1.2 port 8080", "set server slot_0/s2 state ready",
+        "set server slot_0/s1 addr 10.0.1.1 port 8080",
+        "set server slot_0/s1 state ready",
+        "set server slot_0/s2 addr 10.0.1.2 port 8080",
+        "set server slot_0/s2 state ready",
         f"add map {MAP} current 1|-|cw==|0|slot_0|v1|-|-|0",
     )
 
@@ -68,7 +76,8 @@ def test_a_promotion_is_one_command() -> None:
     commands = plan(desired("v2", None, generation=2, pods=V1 + V2), before, MAP).commands
     assert commands == (
         f"set map {MAP} current 2|-|cw==|0|slot_1|v2|-|-|0",
-        "set server slot_0/s1 state maint", "set server slot_0/s2 state maint",
+        "set server slot_0/s1 state maint",
+        "set server slot_0/s2 state maint",
     )
 
 
@@ -76,7 +85,8 @@ def test_a_draining_pod_goes_after_the_weight_moved() -> None:
     before = settled(desired("v1", "v2", pods=V1 + V2))
     after = desired("v1", "v2", weight=60, generation=2, draining=("v1-2",), pods=V1 + V2)
     assert plan(after, before, MAP).commands == (
-        f"set map {MAP} current 2|-|cw==|6000|slot_0|v1|slot_1|v2|0", "set server slot_0/s2 state drain",
+        f"set map {MAP} current 2|-|cw==|6000|slot_0|v1|slot_1|v2|0",
+        "set server slot_0/s2 state drain",
     )
 
 
@@ -85,7 +95,8 @@ def test_a_slot_is_left_before_another_version_gets_it() -> None:
     commands = plan(desired("v1", "v3", generation=2, pods=V1 + V3), before, MAP).commands
     assert commands[:3] == (
         f"set map {MAP} current 1|-|cw==|0|slot_0|v1|-|-|0",
-        "set server slot_1/s1 state maint", "set server slot_1/s2 state maint",
+        "set server slot_1/s1 state maint",
+        "set server slot_1/s2 state maint",
     )
     assert commands[-1] == f"set map {MAP} current 2|-|cw==|2000|slot_0|v1|slot_1|v3|0"
 
@@ -118,10 +129,16 @@ def test_pods_beyond_the_servers_are_named() -> None:
 VERSIONS = st.sampled_from(["v1", "v2", "v3"])
 STATES = st.builds(
     lambda versions, weight, leaving, pods: desired(
-        versions[0], versions[1] if len(versions) > 1 else None, weight, draining=leaving,
+        versions[0],
+        versions[1] if len(versions) > 1 else None,
+        weight,
+        draining=leaving,
         pods=tuple(item for index, item in enumerate(V1 + V2 + V3) if index in pods),
     ),
-    st.lists(VERSIONS, min_size=1, max_size=2, unique=True), st.integers(0, 100), st.sampled_from([(), ("v1-1",)]), st.sets(st.integers(0, 5)),
+    st.lists(VERSIONS, min_size=1, max_size=2, unique=True),
+    st.integers(0, 100),
+    st.sampled_from([(), ("v1-1",)]),
+    st.sets(st.integers(0, 5)),
 )
 
 
@@ -173,7 +190,9 @@ def test_answers_of_the_socket_are_read() -> None:
     sessions, queued = parse_sessions("# pxname,svname\nslot_0,s1,0,0,4,9\nslot_0,BACKEND,3,0,4,9\ntraffic,FRONTEND,,,1,2\n")
     servers = parse_servers(states, sessions)
     assert [(server.name, server.admin, server.usable, server.sessions) for server in servers] == [
-        ("s1", "ready", True, 4), ("s2", "drain", False, 0), ("s3", "maint", False, 0),
+        ("s1", "ready", True, 4),
+        ("s2", "drain", False, 0),
+        ("s3", "maint", False, 0),
     ]
     assert queued == {"slot_0": 3}
     assert parse_route("\n") is None

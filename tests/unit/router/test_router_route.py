@@ -16,7 +16,10 @@ def routing(stable: str = "v1", candidate: str | None = "v2", weight: float = 20
 
 
 @given(
-    generation=st.integers(1, 10**9), salt=st.text(min_size=1), threshold=st.integers(0, 10_000), audit=st.integers(0, 10**6),
+    generation=st.integers(1, 10**9),
+    salt=st.text(min_size=1),
+    threshold=st.integers(0, 10_000),
+    audit=st.integers(0, 10**6),
     version=st.from_regex(r"[a-z0-9.-]{1,60}", fullmatch=True),
 )
 def test_a_route_reads_back_as_it_was_written(generation: int, salt: str, threshold: int, audit: int, version: str) -> None:
@@ -75,9 +78,7 @@ def test_what_could_be_read_as_a_command_is_refused(version: str) -> None:
 
 
 def test_weights_that_do_not_add_up_are_refused() -> None:
-    wanted = Routing(
-        generation=1, salt="s", stable=ArmRoute(version="v1", weight=90), candidate=ArmRoute(version="v2", weight=20)
-    )
+    wanted = Routing(generation=1, salt="s", stable=ArmRoute(version="v1", weight=90), candidate=ArmRoute(version="v2", weight=20))
     with pytest.raises(RouteError, match="sum to 100"):
         route_of(wanted, {"v1": "slot_0", "v2": "slot_1"})
 

@@ -133,23 +133,54 @@ def test_a_failure_is_one_sentence_in_the_termination_log(tmp_path: Path, monkey
 def environ(tmp_path: Path, path: Path) -> dict[str, str]:
     path.parent.mkdir(parents=True)
     path.touch()
-    return {"CACHE_DIR": str(tmp_path / "cache"), "GGUF_SHA256": DIGEST, "MODEL_ALIAS": "claims-v1.1", "CONTEXT_SIZE": "8192",
-            "PARALLEL": "4", "GPU_LAYERS": "99", "EXTRA_ARGS": '["--flash-attn", "on"]'}
+    return {
+        "CACHE_DIR": str(tmp_path / "cache"),
+        "GGUF_SHA256": DIGEST,
+        "MODEL_ALIAS": "claims-v1.1",
+        "CONTEXT_SIZE": "8192",
+        "PARALLEL": "4",
+        "GPU_LAYERS": "99",
+        "EXTRA_ARGS": '["--flash-attn", "on"]',
+    }
 
 
 def test_the_command_line(environ: dict[str, str], path: Path) -> None:
     assert command(environ) == [
-        "llama-server", "--host", "0.0.0.0", "--port", "8080", "--model", str(path), "--alias", "claims-v1.1", "--ctx-size", "8192",
-        "--parallel", "4", "--n-gpu-layers", "99", "--threads-http", "128", "--metrics", "--no-slots", "--no-webui", "--jinja",
-        "--flash-attn", "on",
+        "llama-server",
+        "--host",
+        "0.0.0.0",
+        "--port",
+        "8080",
+        "--model",
+        str(path),
+        "--alias",
+        "claims-v1.1",
+        "--ctx-size",
+        "8192",
+        "--parallel",
+        "4",
+        "--n-gpu-layers",
+        "99",
+        "--threads-http",
+        "128",
+        "--metrics",
+        "--no-slots",
+        "--no-webui",
+        "--jinja",
+        "--flash-attn",
+        "on",
     ]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"EXTRA_ARGS": '["--model", "x"]'}, "--model"), ({"EXTRA_ARGS": '["--port=1"]'}, "--port"), ({"EXTRA_ARGS": "--x"}, "not JSON"),
-        ({"EXTRA_ARGS": "[1]"}, "list of strings"), ({"PARALLEL": "two"}, "PARALLEL"), ({"GGUF_SHA256": "abc"}, "64 hex digits"),
+        ({"EXTRA_ARGS": '["--model", "x"]'}, "--model"),
+        ({"EXTRA_ARGS": '["--port=1"]'}, "--port"),
+        ({"EXTRA_ARGS": "--x"}, "not JSON"),
+        ({"EXTRA_ARGS": "[1]"}, "list of strings"),
+        ({"PARALLEL": "two"}, "PARALLEL"),
+        ({"GGUF_SHA256": "abc"}, "64 hex digits"),
         ({"GGUF_SHA256": "0" * 64}, "fetch runs before"),
     ],
 )
@@ -178,8 +209,12 @@ class Time:
 @pytest.mark.parametrize(
     ("busy", "idle", "seconds"),
     [
-        ([0, 0], True, 3.5), ([2, 1, 0, 0], True, 4.5), ([0, 1, 0, 0], True, 4.5), ([None, 0, None, 0, 0], True, 5),
-        ([3] * 99, False, 10), ([None] * 99, False, 10),
+        ([0, 0], True, 3.5),
+        ([2, 1, 0, 0], True, 4.5),
+        ([0, 1, 0, 0], True, 4.5),
+        ([None, 0, None, 0, 0], True, 5),
+        ([3] * 99, False, 10),
+        ([None] * 99, False, 10),
     ],
 )
 def test_draining_waits_until_two_looks_find_it_idle(busy: list[float | None], idle: bool, seconds: float) -> None:

@@ -88,9 +88,7 @@ def test_without_labels_nothing_is_shown() -> None:
     assert repeated_interval(Effect(0.1, 0.1, 1, 1), inf) == (-1.0, 1.0)
 
 
-def _promoted(
-    rng: np.random.Generator, p_candidate: float, p_stable: float, subjects: int, per_subject: int, margin: float = 0.0
-) -> bool:
+def _promoted(rng: np.random.Generator, p_candidate: float, p_stable: float, subjects: int, per_subject: int, margin: float = 0.0) -> bool:
     """One test of four looks at 20/80: `subjects` in the candidate arm at the end, beta-distributed agreement by subject."""
     arms = []
     for p, count in ((p_candidate, subjects), (p_stable, 4 * subjects)):

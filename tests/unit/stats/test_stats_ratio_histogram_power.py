@@ -37,9 +37,7 @@ def test_watching_a_sound_split_raises_no_alarm() -> None:
     rng, alarms = np.random.default_rng(4), 0
     for _ in range(100):
         candidate = np.cumsum(rng.random(2000) < 0.2)
-        alarms += any(
-            sample_ratio(int(candidate[n - 1]), n - int(candidate[n - 1]), 0.2) == "Mismatch" for n in range(40, 2001, 20)
-        )
+        alarms += any(sample_ratio(int(candidate[n - 1]), n - int(candidate[n - 1]), 0.2) == "Mismatch" for n in range(40, 2001, 20))
     assert alarms <= 1
 
 

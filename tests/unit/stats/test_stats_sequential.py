@@ -95,9 +95,7 @@ def test_boundaries_properties(marks: list[int], alpha: float) -> None:
     assert len(boundaries) == len(information)
     for time, z in zip(information, boundaries, strict=True):
         assert z > 0
-        assert (
-            ndtr(-z) <= spent_alpha(time, alpha) * (1 + 1e-6) + 1e-15
-        )  # a look alone never spends more than was planned by then
+        assert ndtr(-z) <= spent_alpha(time, alpha) * (1 + 1e-6) + 1e-15  # a look alone never spends more than was planned by then
 
 
 def test_fewer_alpha_higher_boundaries() -> None:

@@ -25,9 +25,7 @@ def arm(labelled: int = 0, share: float = 0.8, **more: Any) -> ArmEvidence:
 
 def verdict(candidate: ArmEvidence, stable: ArmEvidence, *, taken: int = 0, days: float = 8, **more: Any) -> Judgement:
     analysis = Analysis.model_validate(more.pop("analysis", {}))
-    return judge(
-        candidate, stable, analysis, looks_taken=taken, elapsed=days * DAY, candidate_share=more.pop("share", 0.2), **more
-    )
+    return judge(candidate, stable, analysis, looks_taken=taken, elapsed=days * DAY, candidate_share=more.pop("share", 0.2), **more)
 
 
 ROWS = [
@@ -164,9 +162,7 @@ GUARDRAILS = [
 
 @pytest.mark.parametrize(("name", "rail", "ours", "theirs", "permits", "broken"), GUARDRAILS, ids=[r[0] for r in GUARDRAILS])
 def test_guardrails(name: str, rail: Any, ours: Any, theirs: Any, permits: bool, broken: bool) -> None:
-    reading = read(
-        Guardrail.model_validate(rail), ArmEvidence(version="b", **ours), ArmEvidence(version="a", **theirs), 0.05, "DENIED"
-    )
+    reading = read(Guardrail.model_validate(rail), ArmEvidence(version="b", **ours), ArmEvidence(version="a", **theirs), 0.05, "DENIED")
     assert (reading.permits, reading.broken) == (permits, broken), reading
 
 
