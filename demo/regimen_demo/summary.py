@@ -1,6 +1,7 @@
 """The end of the demo: baseline against v1.0, what the office saw, where pods ran, what lies in the bucket, where to look further."""
 
 import hashlib
+import time
 from typing import Any
 
 from rich.table import Table
@@ -29,6 +30,8 @@ def summary(view: View, seen: Seen, tally: Tally, target: Target, store: Store) 
         f"by version {dict(tally.answered)}; slowest {tally.slowest:.2f} s; labels refused {tally.labels_refused}.",
         markup=False,
     )
+    if tally.failures:
+        print_("Failures: " + ", ".join(f"{time.strftime('%H:%M:%S', time.gmtime(at))} {what}" for at, what in tally.failures), markup=False)
     wrong = _digests(store)
     print_(f"Published versions: {_versions(store)}; files whose digest differs from the manifest: {wrong or 'none'}", markup=False)
     print_(f"v1.0: {good.get('phase')} ({good.get('message')})", markup=False)

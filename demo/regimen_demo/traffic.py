@@ -7,6 +7,7 @@ import asyncio
 import csv
 import random
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     agreed: Counter[str] = field(default_factory=Counter)
+    failures: list[tuple[float, str]] = field(default_factory=list)
+    """(seconds since the epoch, what) of the first hundred."""
     labels_refused: int = 0
     slowest: float = 0.0
 
@@ -75,6 +78,8 @@ class Office:
         except (httpx.HTTPError, KeyError, ValueError) as error:
             self.tally.failed += 1
             self.tally.errors[_name(error)] += 1
+            if len(self.tally.failures) < 100:
+                self.tally.failures.append((time.time(), _name(error)))
             return
         version = answer.headers.get("X-Regimen-Version", "?")
         self.tally.answered[version] += 1
