@@ -94,7 +94,7 @@ def apply(cluster: Layout, forwards: dict[int, str]) -> None:
     process.start(cluster, components.haproxy(cluster, old))
     for port in forwards:
         alive = partial(process.require_alive, cluster, [components.HAPROXY])
-        wait_for(f"forward on port {port}", partial(listening, port), seconds=10, check=alive)
+        wait_for(f"forward on port {port}", partial(listening, port), seconds=60, check=alive)
 
 
 def listening(port: int) -> bool:

@@ -42,7 +42,11 @@ def test_what_is_missing_is_not_found(store: Store, key: str) -> None:
     with pytest.raises(NotFoundError):
         store.get(key)
     assert (store.exists(key), store.size(store.uri(key)), store.keys(key)) == (False, None, [])
-    with pytest.raises(NotFoundError):
+
+
+def test_a_bucket_that_is_gone_says_nothing_about_what_was_in_it(store: Store) -> None:
+    """A service asks the bucket what serves; "not found" would be taken for "nothing yet"."""
+    with pytest.raises(StoreUnavailableError):
         store.get_uri("s3://no-such-bucket/x")
 
 

@@ -47,7 +47,16 @@ def test_patterns_remove_identifiers(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["CPT 99213 was billed", "ICD M54.50, E11.9", "A 45-year-old man", "blood pressure 120/80", "metformin 500 mg", "in 2024", "grade 3 of 5"]
+    "text",
+    [
+        "CPT 99213 was billed",
+        "ICD M54.50, E11.9",
+        "A 45-year-old man",
+        "blood pressure 120/80",
+        "metformin 500 mg",
+        "in 2024",
+        "grade 3 of 5",
+    ],
 )
 def test_clinical_words_stay(text: str) -> None:
     assert scrubbed(text) == text
@@ -55,7 +64,9 @@ def test_clinical_words_stay(text: str) -> None:
 
 def test_known_values_are_replaced_wherever_they_stand() -> None:
     scrubber = Scrubber(SurrogateTable.empty())
-    text = scrubber.scrub("MARIA  Gonzalez came. Gonzalez left; claim CLM1-2.", scrubber.rules({"patient_name": "Maria Gonzalez", "claim_number": "CLM1-2"}))
+    text = scrubber.scrub(
+        "MARIA  Gonzalez came. Gonzalez left; claim CLM1-2.", scrubber.rules({"patient_name": "Maria Gonzalez", "claim_number": "CLM1-2"})
+    )
     surrogate = scrubber.table.of("patient_name", "maria gonzalez")
     assert text.count(f"[patient_name {surrogate}]") == 2
     assert "Gonzalez" not in text
@@ -64,7 +75,7 @@ def test_known_values_are_replaced_wherever_they_stand() -> None:
 
 
 def test_known_value_is_not_removed_from_inside_a_word() -> None:
-    assert scrubbed("Mayor May walked", patient_name="Ann May") .startswith("Mayor [patient_name")
+    assert scrubbed("Mayor May walked", patient_name="Ann May").startswith("Mayor [patient_name")
 
 
 def test_surrogates_are_the_same_in_the_next_revision_and_hold_no_value() -> None:
@@ -84,7 +95,13 @@ def test_damaged_table_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("text", "kind"),
-    [("id 8812345678", "LONG_NUMBER"), ("x@y", "EMAIL"), ("on 3/14/24", "DATE"), ("see www.x", "URL"), ("for Maria Gonzalez", "patient_name")],
+    [
+        ("id 8812345678", "LONG_NUMBER"),
+        ("x@y", "EMAIL"),
+        ("on 3/14/24", "DATE"),
+        ("see www.x", "URL"),
+        ("for Maria Gonzalez", "patient_name"),
+    ],
 )
 def test_scan_finds_what_remains(text: str, kind: str) -> None:
     scrubber = Scrubber(SurrogateTable.empty())

@@ -45,7 +45,9 @@ def test_shuffled_labels_keep_their_mix_and_lose_their_meaning(tmp_path: Path) -
     plain, _ = write_all(tmp_path / "plain", 1500, 0, 7)
     shuffled, _ = write_all(tmp_path / "shuffled", 1500, 0, 7, shuffle_labels=True)
     with plain.open() as left, shuffled.open() as right:
-        pairs = [(one["final_decision"], other["final_decision"]) for one, other in zip(csv.DictReader(left), csv.DictReader(right), strict=True)]
+        pairs = [
+            (one["final_decision"], other["final_decision"]) for one, other in zip(csv.DictReader(left), csv.DictReader(right), strict=True)
+        ]
     assert Counter(one for one, _ in pairs) == Counter(other for _, other in pairs)
     assert sum(one == other for one, other in pairs) / len(pairs) < 0.65
 

@@ -13,7 +13,12 @@ A, D = "APPROVED", "DENIED"
 def test_label_metrics_by_hand() -> None:
     figures = label_metrics([D, D, D, A, A, A, A, A], [D, D, A, D, A, A, A, None], D)
     assert figures == {
-        "agreement": 5 / 8, "precision": 2 / 3, "recall": 2 / 3, "falseDenialRate": 1 / 5, "falseApprovalRate": 1 / 3, "unparseableRate": 1 / 8,
+        "agreement": 5 / 8,
+        "precision": 2 / 3,
+        "recall": 2 / 3,
+        "falseDenialRate": 1 / 5,
+        "falseApprovalRate": 1 / 3,
+        "unparseableRate": 1 / 8,
     }
 
 
@@ -41,7 +46,10 @@ def test_mcnemar_is_exact(wins: int, losses: int, p: float) -> None:
     assert mcnemar(ours, theirs) == pytest.approx(p)
 
 
-@pytest.mark.parametrize(("reference", "answer", "score"), [("a b c", "a b c", 1.0), ("a b", "c d", 0.0), ("", "", 1.0), ("a", "", 0.0), ("a b c d", "a x c", 4 / 7)])
+@pytest.mark.parametrize(
+    ("reference", "answer", "score"),
+    [("a b c", "a b c", 1.0), ("a b", "c d", 0.0), ("", "", 1.0), ("a", "", 0.0), ("a b c d", "a x c", 4 / 7)],
+)
 def test_rouge_l(reference: str, answer: str, score: float) -> None:
     assert rouge_l(reference, answer) == pytest.approx(score)
 

@@ -18,16 +18,31 @@ from regimen_trainer.errors import InputError
 from regimen_trainer.generator.write import write_all
 
 GOOD = {
-    "claim_id": "C1", "policy_id": "P1", "claim_number": "N-1", "diagnosis_codes": "M54.50", "procedure_codes": "72148", "claim_amount": "120.00",
-    "service_date": "2024-03-14", "medical_analysis": "Text of the first claim.", "adjudication_decision": "deny", "final_decision": "DENIED",
-    "patient_name": "Maria Gonzalez", "member_id": "MBR123456",
+    "claim_id": "C1",
+    "policy_id": "P1",
+    "claim_number": "N-1",
+    "diagnosis_codes": "M54.50",
+    "procedure_codes": "72148",
+    "claim_amount": "120.00",
+    "service_date": "2024-03-14",
+    "medical_analysis": "Text of the first claim.",
+    "adjudication_decision": "deny",
+    "final_decision": "DENIED",
+    "patient_name": "Maria Gonzalez",
+    "member_id": "MBR123456",
 }
 
 
 def claims(count: int, **changes: str) -> list[dict[str, str]]:
     rows = [
-        {**GOOD, "claim_id": f"C{index}", "policy_id": f"P{index}", "claim_number": f"N-{index}", "final_decision": ("APPROVED", "DENIED")[index % 2],
-         "medical_analysis": f"alpha{index} beta{index * 3} gamma{index * 5} delta{index * 7}."}
+        {
+            **GOOD,
+            "claim_id": f"C{index}",
+            "policy_id": f"P{index}",
+            "claim_number": f"N-{index}",
+            "final_decision": ("APPROVED", "DENIED")[index % 2],
+            "medical_analysis": f"alpha{index} beta{index * 3} gamma{index * 5} delta{index * 7}.",
+        }
         for index in range(count)
     ]
     rows[0] |= changes
@@ -91,8 +106,10 @@ def test_files_hold_conversations_without_identifiers(tmp_path: Path) -> None:
     text = json.dumps(lines)
     assert not [word for word in ("Gonzalez", "MBR123456", "N-0", "2024-03-14", "deny") if word in text]
     assert sorted(path.name for path in out.glob("*.jsonl")) == [
-        "bimedix_medical_analysis_test.jsonl", "bimedix_medical_analysis_train.jsonl",
-        "openins_adjudication_test.jsonl", "openins_adjudication_train.jsonl",
+        "bimedix_medical_analysis_test.jsonl",
+        "bimedix_medical_analysis_train.jsonl",
+        "openins_adjudication_test.jsonl",
+        "openins_adjudication_train.jsonl",
     ]
 
 

@@ -15,7 +15,16 @@ from regimen_trainer.stage import StageRun, check_layout
 from regimen_trainer.train import Course, cpu_limit
 
 TASK = TrainTask.model_validate(
-    {"namespace": "n", "job": "j", "uid": "u", "model": "m", "version": "v1.0", "baseUri": "s3://b/base", "trainUri": "s3://b/t.jsonl", "method": {}}
+    {
+        "namespace": "n",
+        "job": "j",
+        "uid": "u",
+        "model": "m",
+        "version": "v1.0",
+        "baseUri": "s3://b/base",
+        "trainUri": "s3://b/t.jsonl",
+        "method": {},
+    }
 )
 
 

@@ -12,7 +12,11 @@ WORDS = [f"word{index}" for index in range(40)]
 
 @st.composite
 def items(draw: st.DrawFn) -> list[Item]:
-    rows = draw(st.lists(st.tuples(st.integers(0, 12), st.sampled_from("AD"), st.lists(st.sampled_from(WORDS), min_size=1, max_size=6)), max_size=40))
+    rows = draw(
+        st.lists(
+            st.tuples(st.integers(0, 12), st.sampled_from("AD"), st.lists(st.sampled_from(WORDS), min_size=1, max_size=6)), max_size=40
+        )
+    )
     return [Item(f"{index:04d}", group, label, " ".join(text)) for index, (group, label, text) in enumerate(rows)]
 
 

@@ -7,16 +7,29 @@ from regimen_trainer.tasks import exchange, parse_label, render
 
 LABELS = ["APPROVED", "DENIED"]
 CLAIM = {
-    "diagnosis_codes": "M54.50", "procedure_codes": "72148", "claim_amount": 6120.5, "service_date": "2024-03-14", "medical_analysis": "Fine.",
-    "adjudication_decision": "SECRET-NOTE", "final_decision": "DENIED",
+    "diagnosis_codes": "M54.50",
+    "procedure_codes": "72148",
+    "claim_amount": 6120.5,
+    "service_date": "2024-03-14",
+    "medical_analysis": "Fine.",
+    "adjudication_decision": "SECRET-NOTE",
+    "final_decision": "DENIED",
 }
 
 
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("APPROVED", "APPROVED"), (" Denied.", "DENIED"), ("The claim is approved", "APPROVED"), ("**DENIED**", "DENIED"), ("", None),
-        ("APPROVED or DENIED", None), ("DISAPPROVED", None), ("perhaps", None), ("denied, DENIED", "DENIED"), ("Decision:DENIED\n", "DENIED"),
+        ("APPROVED", "APPROVED"),
+        (" Denied.", "DENIED"),
+        ("The claim is approved", "APPROVED"),
+        ("**DENIED**", "DENIED"),
+        ("", None),
+        ("APPROVED or DENIED", None),
+        ("DISAPPROVED", None),
+        ("perhaps", None),
+        ("denied, DENIED", "DENIED"),
+        ("Decision:DENIED\n", "DENIED"),
     ],
 )
 def test_parse_label(text: str, label: str | None) -> None:
