@@ -28,7 +28,7 @@ from regimen_demo.view import View
 from regimen_demo.watch import Watch
 
 Result = TypeVar("Result")
-QUIET, BUSY = 0.5, 0.02
+QUIET, BUSY = 1.0, 0.02
 """Seconds that each of four clerks takes between two claims: at night, and while labels are waited for."""
 ENDED = {"Promoted", "RolledBack", "Invalid"}
 

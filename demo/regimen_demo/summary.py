@@ -31,7 +31,9 @@ def summary(view: View, seen: Seen, tally: Tally, target: Target, store: Store) 
         markup=False,
     )
     if tally.failures:
-        print_("Failures: " + ", ".join(f"{time.strftime('%H:%M:%S', time.gmtime(at))} {what}" for at, what in tally.failures), markup=False)
+        print_(
+            "Failures: " + ", ".join(f"{time.strftime('%H:%M:%S', time.gmtime(at))} {what}" for at, what in tally.failures), markup=False
+        )
     wrong = _digests(store)
     print_(f"Published versions: {_versions(store)}; files whose digest differs from the manifest: {wrong or 'none'}", markup=False)
     print_(f"v1.0: {good.get('phase')} ({good.get('message')})", markup=False)

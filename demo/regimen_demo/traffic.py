@@ -41,7 +41,7 @@ class Office:
 
     def __init__(self, service_url: str, feedback_url: str, claims: Path, workers: int, seed: int) -> None:
         self.tally = Tally()
-        self.pause = 0.5
+        self.pause = 1.0
         """Seconds that a clerk takes between two claims."""
         self._service, self._feedback = service_url, feedback_url
         with claims.open(newline="") as file:

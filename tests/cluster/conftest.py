@@ -54,6 +54,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
         watch.until("TrainingDataset", "business", {"Ready"}, {"Invalid", "Failed"}, 300)
         service, feedback = target.forward(NAMESPACE, "openins", 80), target.forward(SYSTEM, "regimen-feedback", 8090)
         office = Office(service, feedback, folder / "office/historical_claims.csv", workers=4, seed=2)
+        office.pause = 0.05
         office.open()
         yield Production(target, cluster, store, watch, office, folder)
     finally:

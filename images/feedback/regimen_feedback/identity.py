@@ -1,4 +1,4 @@
-"""Request ids: `<payload>.<mac>`, see docs/contracts.md.
+"""Request ids: `<payload>.<mac>`, see docs/architecture.md.
 
 payload = base64url, unpadded, of `namespace|service|version|epoch|subjectHash|audit|uuid`; mac = the first 32 hex digits of
 HMAC-SHA256(key of the service, payload). A router signs with its service's key; the master key, from which every service's key

@@ -92,7 +92,7 @@ frontend traffic
 {assign_held}
     http-request return {e503} hdr Retry-After 1 unless {{ var(txn.slot) -m found }}
 
-    # The id: docs/contracts.md, feedback's identity.py.
+    # The id: docs/architecture.md, feedback's identity.py.
     http-request set-var-fmt(txn.plain) "{namespace}|{service}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.audit)]|%[var(txn.uuid)]"
     http-request set-var(txn.payload) var(txn.plain),ub64enc
     http-request set-var(txn.mac) "var(txn.payload),hmac(sha256,${{{key_variable}}}),hex,lower,bytes(0,32)"

@@ -1,4 +1,4 @@
-"""What the environment says to both containers of a router pod. See docs/contracts.md."""
+"""What the environment says to both containers of a router pod. See docs/architecture.md."""
 
 import os
 import re

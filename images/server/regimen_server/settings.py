@@ -1,4 +1,4 @@
-"""What the environment says. See docs/contracts.md, "Server pods"."""
+"""What the environment says. See docs/architecture.md, "Server pods"."""
 
 import json
 import os

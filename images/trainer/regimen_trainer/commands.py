@@ -85,12 +85,33 @@ def generate_model(out: Path, seed: int, name: str, quantization: str, upload: s
 @option("documents_csv", type=FILE, help="Export of clinical documents.")
 @option("output_dir", required=True, type=FOLDER, help="Folder for the JSONL files and the report.")
 @option("split", is_flag=True, help="Hold out rows for evaluation (*_test.jsonl). Without it all rows are for training.")
-@option("test_fraction", default=0.1, show_default=True, type=click.FloatRange(0, 0.5, min_open=True, max_open=True), help="Share of rows held out.")
+@option(
+    "test_fraction",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    help="Share of rows held out.",
+)
 @option("seed", default=42, show_default=True, help="Seed of the split.")
-@option("known_values", default="patient_name,member_id", show_default=True, help="Columns of the claims export whose values are scrubbed from texts.")
-@option("surrogates", type=click.Path(dir_okay=False, path_type=Path), help="Table of surrogates, kept between runs. As restricted as the export.  [default: OUTPUT_DIR/surrogates.json]")
+@option(
+    "known_values",
+    default="patient_name,member_id",
+    show_default=True,
+    help="Columns of the claims export whose values are scrubbed from texts.",
+)
+@option(
+    "surrogates",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Table of surrogates, kept between runs. As restricted as the export.  [default: OUTPUT_DIR/surrogates.json]",
+)
 def prepare_data(
-    claims_csv: Path | None, documents_csv: Path | None, output_dir: Path, split: bool, test_fraction: float, seed: int, known_values: str,
+    claims_csv: Path | None,
+    documents_csv: Path | None,
+    output_dir: Path,
+    split: bool,
+    test_fraction: float,
+    seed: int,
+    known_values: str,
     surrogates: Path | None,
 ) -> None:
     """Turn exports into de-identified training files, as a TrainingDataset does."""
@@ -98,8 +119,13 @@ def prepare_data(
 
     try:
         outcome = prepare_local(
-            {"claims": claims_csv, "documents": documents_csv}, output_dir, split, test_fraction, seed,
-            [name for name in known_values.split(",") if name], surrogates or output_dir / "surrogates.json",
+            {"claims": claims_csv, "documents": documents_csv},
+            output_dir,
+            split,
+            test_fraction,
+            seed,
+            [name for name in known_values.split(",") if name],
+            surrogates or output_dir / "surrogates.json",
         )
     except TrainerError as error:
         raise SentenceError(error) from error

@@ -56,8 +56,24 @@ def serving(gguf: Path, slots: int, context: int, threads: int, log_file: Path) 
 
     port = free_port()
     command = [
-        SERVER, "--host", "127.0.0.1", "--port", str(port), "--model", str(gguf), "--ctx-size", str(context * slots), "--parallel", str(slots),
-        "--threads", str(threads), "--no-slots", "--no-webui", "--jinja", "--cache-ram", "0",
+        SERVER,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--model",
+        str(gguf),
+        "--ctx-size",
+        str(context * slots),
+        "--parallel",
+        str(slots),
+        "--threads",
+        str(threads),
+        "--no-slots",
+        "--no-webui",
+        "--jinja",
+        "--cache-ram",
+        "0",
     ]
     with log_file.open("ab") as output:
         try:

@@ -92,7 +92,9 @@ def read_cases(path: Path) -> list[Case]:
                 row = json.loads(line)
                 cases.append(Case(str(row["id"]), row["prompt"], str(row["completion"][-1]["content"])))
             except (ValueError, KeyError, TypeError, IndexError) as error:
-                raise InputError(f"datasetRef: line {number} of the held-out file has no prompt and completion; prepare it again") from error
+                raise InputError(
+                    f"datasetRef: line {number} of the held-out file has no prompt and completion; prepare it again"
+                ) from error
     if not cases:
         raise InputError("datasetRef: no rows are held out; raise split.testFraction or give more rows")
     return cases
@@ -120,7 +122,9 @@ class Judge:
         if labels is None:
             texts = self._answers(name, file)
             labels = {case.id: parse_label(texts[case.id], self._task.labels) for case in self._cases}
-            self._stage.store.put(self._cache_key(file), "".join(json.dumps({"id": id_, "label": label}) + "\n" for id_, label in labels.items()).encode())
+            self._stage.store.put(
+                self._cache_key(file), "".join(json.dumps({"id": id_, "label": label}) + "\n" for id_, label in labels.items()).encode()
+            )
         return self._judged_labels(labels)
 
     def _judged_labels(self, labels: Answers) -> Judged:
@@ -165,7 +169,9 @@ class Judge:
                 answers[case.id] = text
                 done, total = len(answers), len(self._cases)
                 eta = (time.monotonic() - began) / done * (total - done)
-                self._stage.progress(Progress(step=done, total_steps=total, eta_seconds=eta, message=f"{name} answers", at=datetime.now(UTC)))
+                self._stage.progress(
+                    Progress(step=done, total_steps=total, eta_seconds=eta, message=f"{name} answers", at=datetime.now(UTC))
+                )
         log("answered", contender=name, rows=len(answers), seconds=round(time.monotonic() - began, 1))
         return answers
 

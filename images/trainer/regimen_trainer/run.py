@@ -56,7 +56,9 @@ def parse(environ: Mapping[str, str]) -> Task:
         return TaskAdapter.validate_json(environ["REGIMEN_TASK"])
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        raise InputError(f"REGIMEN_TASK {'.'.join(map(str, first['loc']))}: {first['msg']}; operator and trainer image must be of one release") from error
+        raise InputError(
+            f"REGIMEN_TASK {'.'.join(map(str, first['loc']))}: {first['msg']}; operator and trainer image must be of one release"
+        ) from error
 
 
 def run(task: Task, environ: Mapping[str, str]) -> None:
@@ -70,8 +72,12 @@ def run(task: Task, environ: Mapping[str, str]) -> None:
 def confine(scratch: Path) -> None:
     """Keep libraries off the network and their caches in scratch space; the rest of the pod's disk may be read-only."""
     os.environ |= {
-        "HF_HUB_OFFLINE": "1", "HF_HOME": str(scratch / "hf"), "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRITON_CACHE_DIR": str(scratch / "triton"), "TRANSFORMERS_VERBOSITY": "error", "TRL_EXPERIMENTAL_SILENCE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(scratch / "hf"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRITON_CACHE_DIR": str(scratch / "triton"),
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
     }
 
 

@@ -56,8 +56,13 @@ class Course:
         elapsed = time.monotonic() - self.started
         self.run.progress(
             Progress(
-                step=step, total_steps=total, loss=self.losses[-1][1] if self.losses else None, tokens_per_second=self.tokens_per_second,
-                eta_seconds=elapsed / max(1, step) * (total - step), message="training", at=datetime.now(UTC),
+                step=step,
+                total_steps=total,
+                loss=self.losses[-1][1] if self.losses else None,
+                tokens_per_second=self.tokens_per_second,
+                eta_seconds=elapsed / max(1, step) * (total - step),
+                message="training",
+                at=datetime.now(UTC),
             ),
             force=step >= total,
         )
@@ -82,7 +87,9 @@ def run(task: TrainTask, store: Store, scratch: Path) -> None:
     folder = scratch / "adapter"
     names = save(trainer, course, folder)
     files = stage.upload(folder, names)
-    stage.finish(files, {**figures(trainer, course, lengths), "trainSeconds": round(seconds, 1), "seconds": round(time.monotonic() - began, 1)})
+    stage.finish(
+        files, {**figures(trainer, course, lengths), "trainSeconds": round(seconds, 1), "seconds": round(time.monotonic() - began, 1)}
+    )
 
 
 def score_answers_only() -> None:
@@ -139,19 +146,30 @@ def build(method: Method, base: Path, scratch: Path, stage: StageRun) -> tuple[A
     if not on_gpu:
         score_answers_only()
     model = AutoModelForCausalLM.from_pretrained(
-        base, trust_remote_code=False, use_safetensors=True, dtype=torch.bfloat16 if on_gpu else torch.float32,
+        base,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=torch.bfloat16 if on_gpu else torch.float32,
         device_map={"": 0} if on_gpu else None,
     )
     records = read(scratch / "train.jsonl")
     lengths = length_statistics(tokenizer, records, method.max_length)
     course = Course(stage)
     lora = LoraConfig(
-        r=method.rank, lora_alpha=method.alpha, lora_dropout=method.dropout, bias="none", task_type="CAUSAL_LM",
+        r=method.rank,
+        lora_alpha=method.alpha,
+        lora_dropout=method.dropout,
+        bias="none",
+        task_type="CAUSAL_LM",
         target_modules=method.target_modules[0] if method.target_modules == ["all-linear"] else method.target_modules,
     )
     trainer = SFTTrainer(
-        model=model, args=arguments(method, scratch, on_gpu), train_dataset=Dataset.from_list(records), processing_class=tokenizer,
-        peft_config=lora, callbacks=[watcher(course)],
+        model=model,
+        args=arguments(method, scratch, on_gpu),
+        train_dataset=Dataset.from_list(records),
+        processing_class=tokenizer,
+        peft_config=lora,
+        callbacks=[watcher(course)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, course, lengths
@@ -165,12 +183,30 @@ def arguments(method: Method, scratch: Path, on_gpu: bool) -> Any:
 
     micro = math.gcd(method.batch_size, MICRO_BATCH["cuda" if on_gpu else "cpu"])
     return SFTConfig(
-        output_dir=str(scratch / "run"), per_device_train_batch_size=micro, gradient_accumulation_steps=method.batch_size // micro,
-        num_train_epochs=method.epochs, learning_rate=method.learning_rate, lr_scheduler_type="linear", warmup_steps=WARMUP_SHARE,
-        max_length=method.max_length, completion_only_loss=True, packing=False, seed=method.seed, data_seed=method.seed,
-        bf16=on_gpu or has_bfloat16(), use_cpu=not on_gpu, gradient_checkpointing=on_gpu, max_grad_norm=1.0, weight_decay=0.0,
-        logging_steps=1, logging_nan_inf_filter=False, save_strategy="no", report_to="none", disable_tqdm=True,
-        dataloader_num_workers=0, dataloader_pin_memory=on_gpu,
+        output_dir=str(scratch / "run"),
+        per_device_train_batch_size=micro,
+        gradient_accumulation_steps=method.batch_size // micro,
+        num_train_epochs=method.epochs,
+        learning_rate=method.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=WARMUP_SHARE,
+        max_length=method.max_length,
+        completion_only_loss=True,
+        packing=False,
+        seed=method.seed,
+        data_seed=method.seed,
+        bf16=on_gpu or has_bfloat16(),
+        use_cpu=not on_gpu,
+        gradient_checkpointing=on_gpu,
+        max_grad_norm=1.0,
+        weight_decay=0.0,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=on_gpu,
     )
 
 
@@ -183,7 +219,9 @@ def read(path: Path) -> list[dict[str, Any]]:
                 row = json.loads(line)
                 rows.append({"prompt": row["prompt"], "completion": row["completion"]})
             except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"datasetRef: line {number} of the training file has no prompt and completion; prepare it again") from error
+                raise InputError(
+                    f"datasetRef: line {number} of the training file has no prompt and completion; prepare it again"
+                ) from error
     if not rows:
         raise InputError("datasetRef: the training file is empty; check the dataset's labels and split")
     return rows
@@ -195,10 +233,15 @@ def length_statistics(tokenizer: Any, records: list[dict[str, Any]], max_length:
     counts = sorted(len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"])
     cut = sum(count > max_length for count in counts)
     if cut == len(counts):
-        raise InputError(f"method.maxLength: every row is longer than {max_length} tokens, so no answer would be seen; raise it to {counts[-1]}")
+        raise InputError(
+            f"method.maxLength: every row is longer than {max_length} tokens, so no answer would be seen; raise it to {counts[-1]}"
+        )
     return {
-        "rows": len(counts), "tokensP50": counts[len(counts) // 2], "tokensP95": counts[int(0.95 * (len(counts) - 1))],
-        "tokensMax": counts[-1], "truncatedPercent": round(100 * cut / len(counts), 3),
+        "rows": len(counts),
+        "tokensP50": counts[len(counts) // 2],
+        "tokensP95": counts[int(0.95 * (len(counts) - 1))],
+        "tokensMax": counts[-1],
+        "truncatedPercent": round(100 * cut / len(counts), 3),
     }
 
 
@@ -225,8 +268,11 @@ def figures(trainer: Any, course: Course, lengths: dict[str, float]) -> dict[str
     """Numbers of the record."""
     last = [loss for _, loss in course.losses[-10:]]
     return {
-        **lengths, "steps": trainer.state.global_step, "finalLoss": round(sum(last) / len(last), 5) if last else None,
-        "tokensPerSecond": round(course.tokens_per_second, 1), "probeTokens": probe_digest(trainer.processing_class),
+        **lengths,
+        "steps": trainer.state.global_step,
+        "finalLoss": round(sum(last) / len(last), 5) if last else None,
+        "tokensPerSecond": round(course.tokens_per_second, 1),
+        "probeTokens": probe_digest(trainer.processing_class),
         **libraries("torch", "transformers", "trl", "peft", "accelerate", "datasets"),
     }
 

@@ -1,4 +1,4 @@
-"""What operator, router and feedback service tell each other about traffic. See docs/contracts.md.
+"""What operator, router and feedback service tell each other about traffic. See docs/architecture.md.
 
 Knows the documents, not how they travel.
 """
@@ -25,7 +25,7 @@ class Routing(Status):
     """What a service's routers shall do; the operator writes it, the agents carry it out."""
 
     generation: int = Field(description="Grows with every change.")
-    epoch: str = Field("-", description="uid of the rollout under way, or '-'.")
+    epoch: str = Field("-", description="uid of the rollout under way and its weight, or -.")
     salt: str = Field(description="Key part of the subjects' hash, one per rollout.")
     stable: ArmRoute
     candidate: ArmRoute | None = None

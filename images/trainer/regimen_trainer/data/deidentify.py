@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from regimen_trainer.data.surrogates import SurrogateTable
 
 MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
-STATE = (
-    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
-)
+STATE = r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
 YEAR = r"(?:19|20)\d\d"
 
 
@@ -48,14 +46,20 @@ PATTERNS = (
     _pattern("DATE", rf"\b{MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?\b|\b\d{{1,2}}(?:st|nd|rd|th)\s+(?:of\s+)?{MONTH}\b"),
     _pattern("AGE", r"\b(?:9\d|1[01]\d)(?=[\s-]*(?:years?[\s-]old|year-old|y/?o\b|yrs?\b))", "90+"),
     _pattern("AGE", r"\b(?P<word>aged?)(?P<gap>[\s:]+(?:of\s+)?)(?:9\d|1[01]\d)\b(?!\+)", r"\g<word>\g<gap>90+"),
-    _pattern("ADDRESS", r"\b\d{1,6}\s+(?:[NSEW]\.?\s+)?(?:[A-Z][\w']+\s+){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way)\b",
-             flags=0),
+    _pattern(
+        "ADDRESS",
+        r"\b\d{1,6}\s+(?:[NSEW]\.?\s+)?(?:[A-Z][\w']+\s+){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way)\b",
+        flags=0,
+    ),
     _pattern("ZIP", r"\b\d{5}-\d{4}\b"),
     _pattern("ZIP", rf"\b(?P<state>{STATE})\s+\d{{5}}\b", r"\g<state> [ZIP]", flags=0),
     _pattern("ZIP", r"\bzip(?:\s?code)?[\s:]*\d{5}\b"),
     _pattern("VEHICLE", r"\b(?=[A-HJ-NPR-Z]*\d)(?=\d*[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{17}\b", flags=0),
-    _pattern("ACCOUNT", r"\b(?:account|acct|policy|member|beneficiary|certificate|license|licence|device|serial|plate)(?:\s(?:id|number|no\.?))?[\s:#]+"
-                        r"(?=[\w-]*\d{3})[\w-]{4,}"),
+    _pattern(
+        "ACCOUNT",
+        r"\b(?:account|acct|policy|member|beneficiary|certificate|license|licence|device|serial|plate)(?:\s(?:id|number|no\.?))?[\s:#]+"
+        r"(?=[\w-]*\d{3})[\w-]{4,}",
+    ),
     _pattern("NAME", r"\b(?:Dr|Mr|Mrs|Ms|Prof)\.?\s+[A-Z][\w'’-]+(?:\s+[A-Z][\w'’-]+)?", flags=0),
     _pattern("NAME", r"\b(?:[Pp]atient(?:\sname)?|[Nn]ame|[Ss]igned(?:\sby)?):\s*[A-Z][\w'’-]+(?:\s+[A-Z][\w'’.-]+){1,2}", flags=0),
 )

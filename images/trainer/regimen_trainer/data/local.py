@@ -14,7 +14,13 @@ from regimen_trainer.tasks import DEFAULT_LABELS
 
 
 def prepare_local(
-    csvs: Mapping[str, Path | None], folder: Path, split: bool, test_fraction: float, seed: int, known_values: Sequence[str], surrogates: Path
+    csvs: Mapping[str, Path | None],
+    folder: Path,
+    split: bool,
+    test_fraction: float,
+    seed: int,
+    known_values: Sequence[str],
+    surrogates: Path,
 ) -> Outcome:
     """Prepare what there is. Raises InputError."""
     files = {name: [path] for name, path in csvs.items() if path is not None}
@@ -38,7 +44,8 @@ def default_spec(sources: Sequence[str], test_fraction: float, seed: int, known_
             "sources": dict.fromkeys(sources, csv),
             "tasks": [
                 {"name": task, "output": label if task == "adjudication" else {"type": "Text"}}
-                for task, source in SOURCES.items() if source in sources
+                for task, source in SOURCES.items()
+                if source in sources
             ],
             "deidentify": {"knownValues": list(known_values)},
             "split": {"testFraction": test_fraction, "seed": seed},

@@ -25,7 +25,10 @@ from regimen_trainer.tasks import COMPLETIONS, PLACES, exchange
 SOURCES = {"medicalAnalysis": "claims", "adjudication": "claims", "clinicalDocs": "documents"}
 IDENTIFYING = ("claim_id", "policy_id", "claim_number")
 """Columns of claims that hold identifiers themselves."""
-TEXTS = {"claims": ("medical_analysis", "diagnosis_codes", "procedure_codes"), "documents": ("dictation", "final_document", "document_type")}
+TEXTS = {
+    "claims": ("medical_analysis", "diagnosis_codes", "procedure_codes"),
+    "documents": ("dictation", "final_document", "document_type"),
+}
 LEFT_OUT = frozenset({"pending", "low quality"})
 """Reasons that are choices and not faults: they do not count against maxRejectedPercent."""
 
@@ -161,7 +164,9 @@ def _check_rejected(spec: TrainingDatasetSpec, outcome: Outcome) -> None:
     percent = 100 * sum(faults.values()) / max(1, outcome.read)
     if percent > spec.max_rejected_percent:
         told = ", ".join(f"{count} {reason}" for reason, count in sorted(faults.items()))
-        raise InputError(f"maxRejectedPercent is {spec.max_rejected_percent:g} but {percent:.1f} % of the rows are unusable ({told}); correct the export or raise it")
+        raise InputError(
+            f"maxRejectedPercent is {spec.max_rejected_percent:g} but {percent:.1f} % of the rows are unusable ({told}); correct the export or raise it"
+        )
     if not outcome.used:
         raise InputError("sources: no usable row was found; check the files and their columns")
 
@@ -174,7 +179,9 @@ def _scan(spec: TrainingDatasetSpec, scrubber: Scrubber, kept: Mapping[str, Sequ
         return
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(outcome.residual.items()))
     if spec.deidentify.residual_scan == "Fail":
-        raise InputError(f"deidentify.residualScan: identifiers may remain ({told}); add their columns to knownValues, or set Warn after a review")
+        raise InputError(
+            f"deidentify.residualScan: identifiers may remain ({told}); add their columns to knownValues, or set Warn after a review"
+        )
     outcome.warnings.append(f"deidentify.residualScan: identifiers may remain ({told})")
 
 
@@ -207,7 +214,11 @@ def _write_task(task: DatasetTask, records: Sequence[Kept], test: set[int] | Non
     if not sides["train"]:
         raise InputError(f"tasks {task.name}: no row is left to train on; check final_decision and the labels")
     return TaskFigures(
-        name=task.name, train=len(sides["train"]), test=len(sides["test"]), train_path=paths["train"], test_path=paths["test"],
+        name=task.name,
+        train=len(sides["train"]),
+        test=len(sides["test"]),
+        train_path=paths["train"],
+        test_path=paths["test"],
         labels=dict(sorted((counts["train"] + counts.get("test", Counter())).items())) if labels else {},
     )
 

@@ -52,7 +52,9 @@ def fetch(spec: TrainingDatasetSpec, store: Store, folder: Path) -> dict[str, li
             try:
                 store.download(entry.uri, path)
             except NotFoundError as error:
-                raise InputError(f"sources.{name}.csv[{index}].uri: {entry.uri} does not exist; upload it or correct the address") from error
+                raise InputError(
+                    f"sources.{name}.csv[{index}].uri: {entry.uri} does not exist; upload it or correct the address"
+                ) from error
             files.setdefault(name, []).append(path)
     return files
 
@@ -104,9 +106,14 @@ def publish(task: PrepareTask, store: Store, folder: Path, digest: str, outcome:
     except NotFoundError:
         log("publishing", digest=digest)
     manifest = DatasetManifest(
-        dataset=task.dataset, digest=digest, tasks=outcome.tasks, rows_read=outcome.read, rows_used=outcome.used,
+        dataset=task.dataset,
+        digest=digest,
+        tasks=outcome.tasks,
+        rows_read=outcome.read,
+        rows_used=outcome.used,
         files=[store.upload(folder / name, prefix + name, name) for name in (*sorted(outcome.content), *REPORTS)],
-        rejected=dict(outcome.rejected), published_at=datetime.now(UTC),
+        rejected=dict(outcome.rejected),
+        published_at=datetime.now(UTC),
     )
     try:
         store.put_once(prefix + MANIFEST, manifest.model_dump_json(by_alias=True).encode())

@@ -19,7 +19,14 @@ from regimen_trainer.errors import InputError
 
 Record = dict[str, str]
 CLAIM_COLUMNS = (
-    "claim_id", "policy_id", "claim_number", "diagnosis_codes", "procedure_codes", "claim_amount", "service_date", "medical_analysis",
+    "claim_id",
+    "policy_id",
+    "claim_number",
+    "diagnosis_codes",
+    "procedure_codes",
+    "claim_amount",
+    "service_date",
+    "medical_analysis",
     "final_decision",
 )
 """Columns a claims export must have. `adjudication_decision` may be there and is never used: it gives the answer away."""
@@ -108,9 +115,15 @@ def _require(present: Sequence[str], required: Sequence[str], mapping: Mapping[s
     for name in required:
         wanted = mapping.get(name, name)
         if wanted not in present:
-            near = get_close_matches(wanted.lower(), [column.lower() for column in present], n=1, cutoff=0.4)
+            # A column that is needed under its own name is not the one that is missing.
+            free = [column.lower() for column in present if column not in required]
+            near = get_close_matches(wanted.lower(), free, n=1, cutoff=0.3)
             nearest = next((column for column in present if near and column.lower() == near[0]), None)
-            hint = f"nearest is {nearest}; map it with {{name: {name}, from: {nearest}}}" if nearest else f"map it with {{name: {name}, from: …}}"
+            hint = (
+                f"nearest is {nearest}; map it with {{name: {name}, from: {nearest}}}"
+                if nearest
+                else f"map it with {{name: {name}, from: …}}"
+            )
             raise InputError(f"{field}.columns: column {wanted} is missing; the export has {', '.join(present) or 'no header'}; {hint}")
 
 

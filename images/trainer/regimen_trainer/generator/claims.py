@@ -13,8 +13,18 @@ from regimen_trainer.generator import vocabulary as words
 from regimen_trainer.generator.policy import Circumstances, expert_decision
 
 CLAIM_COLUMNS = (
-    "claim_id", "policy_id", "claim_number", "diagnosis_codes", "procedure_codes", "claim_amount", "service_date", "medical_analysis",
-    "adjudication_decision", "final_decision", "patient_name", "member_id",
+    "claim_id",
+    "policy_id",
+    "claim_number",
+    "diagnosis_codes",
+    "procedure_codes",
+    "claim_amount",
+    "service_date",
+    "medical_analysis",
+    "adjudication_decision",
+    "final_decision",
+    "patient_name",
+    "member_id",
 )
 UNSUPPORTED_SHARE = 0.25
 UNAUTHORIZED_SHARE = 0.5
@@ -71,10 +81,18 @@ def claim(rng: Random, person: Person, number: int) -> Claim:
     decision = expert_decision(facts, rng)
     return Claim(
         {
-            "claim_id": f"C{number:08d}", "policy_id": person.policy_id, "claim_number": identity["claim_number"],
-            "diagnosis_codes": code, "procedure_codes": procedure.code, "claim_amount": f"{facts.amount:.2f}",
-            "service_date": day.isoformat(), "medical_analysis": text, "adjudication_decision": adjudicator_note(decision),
-            "final_decision": decision, "patient_name": person.name, "member_id": person.member_id,
+            "claim_id": f"C{number:08d}",
+            "policy_id": person.policy_id,
+            "claim_number": identity["claim_number"],
+            "diagnosis_codes": code,
+            "procedure_codes": procedure.code,
+            "claim_amount": f"{facts.amount:.2f}",
+            "service_date": day.isoformat(),
+            "medical_analysis": text,
+            "adjudication_decision": adjudicator_note(decision),
+            "final_decision": decision,
+            "patient_name": person.name,
+            "member_id": person.member_id,
         },
         facts,
     )
@@ -83,9 +101,13 @@ def claim(rng: Random, person: Person, number: int) -> Claim:
 def identifiers(rng: Random) -> dict[str, str]:
     """Identifiers that leak into texts: invented, with the exchanges and domains reserved for examples."""
     return {
-        "phone": f"{rng.randrange(212, 980)}-555-01{rng.randrange(100):02d}", "email": f"reviewer{rng.randrange(900)}@example.org",
-        "mrn": f"{rng.randrange(10**7):07d}", "ssn": f"{rng.randrange(900, 999)}-{rng.randrange(10, 99)}-{rng.randrange(1000, 9999)}",
-        "house": str(rng.randrange(1, 999)), "street": rng.choice(words.STREETS), "doctor": rng.choice(words.LAST_NAMES),
+        "phone": f"{rng.randrange(212, 980)}-555-01{rng.randrange(100):02d}",
+        "email": f"reviewer{rng.randrange(900)}@example.org",
+        "mrn": f"{rng.randrange(10**7):07d}",
+        "ssn": f"{rng.randrange(900, 999)}-{rng.randrange(10, 99)}-{rng.randrange(1000, 9999)}",
+        "house": str(rng.randrange(1, 999)),
+        "street": rng.choice(words.STREETS),
+        "doctor": rng.choice(words.LAST_NAMES),
     }
 
 
@@ -127,6 +149,12 @@ def claim_rows(count: int, seed: int) -> Iterator[Row]:
 def broken(rng: Random, row: Row) -> Row:
     """A row with one thing wrong."""
     column, value = rng.choice(
-        (("claim_amount", "n/a"), ("claim_amount", "-20.00"), ("service_date", "unknown"), ("final_decision", "MAYBE"), ("medical_analysis", ""))
+        (
+            ("claim_amount", "n/a"),
+            ("claim_amount", "-20.00"),
+            ("service_date", "unknown"),
+            ("final_decision", "MAYBE"),
+            ("medical_analysis", ""),
+        )
     )
     return {**row, column: value}

@@ -38,8 +38,12 @@ def document(rng: Random, person: Person) -> Row:
         f"{'. '.join(sentence.lower() for sentence in course)}. we will {plan[0]} and {plan[1]}. {drug} daily. {contact}"
     )
     return {
-        "dictation": spoken.strip(), "document_type": kind, "final_document": final(kind, person, diagnosis, course, plan, drug, day),
-        "quality_score": f"{min(1.0, rng.betavariate(9, 1.6)):.2f}", "patient_name": person.name, "member_id": person.member_id,
+        "dictation": spoken.strip(),
+        "document_type": kind,
+        "final_document": final(kind, person, diagnosis, course, plan, drug, day),
+        "quality_score": f"{min(1.0, rng.betavariate(9, 1.6)):.2f}",
+        "patient_name": person.name,
+        "member_id": person.member_id,
     }
 
 
