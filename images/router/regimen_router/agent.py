@@ -46,7 +46,11 @@ class Steward:
         self.last_pass = time.monotonic()
 
     def sync(self) -> None:
-        """Observe, apply, observe again, report. A pass that fails leaves the router not ready, and is repeated."""
+        """Observe, apply, observe again, report. A pass that fails is repeated.
+
+        HAProxy out of hand: not ready. A routing that cannot be carried out: on with the last good one, whose generation `/state`
+        goes on to say. Every router gets the same document, and all of them unready would be an outage for a word.
+        """
         self.last_pass = time.monotonic()
         try:
             desired = self._desired()
@@ -54,7 +58,8 @@ class Steward:
             self.ready, self._failure = is_ready(desired, self.state), ""
         except (HaproxyError, RouteError) as error:
             SYNC_FAILED.inc()
-            self.ready = False
+            if isinstance(error, HaproxyError):
+                self.ready = False
             if str(error) != self._failure:  # once, not once a second
                 LOG.warning("HAProxy is not as wanted", extra={"fields": {"error": str(error)}})
             self._failure = str(error)
