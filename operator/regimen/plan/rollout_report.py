@@ -63,7 +63,10 @@ def ended(owner: Owner, facts: RolloutFacts, memory: Memory) -> Plan:
 
 def _status(facts: RolloutFacts, to_ref: str, phase: RolloutPhase, message: str, memory: Memory) -> ModelRolloutStatus:
     candidate = facts.routing.candidate if facts.routing else None
-    actual = candidate.weight if candidate is not None and facts.applied else 0.0
+    if memory.ended:  # what is routed now is another rollout's business
+        actual = 100.0 if memory.outcome == "Promote" else 0.0
+    else:
+        actual = candidate.weight if candidate is not None and candidate.version == to_ref and facts.applied else 0.0
     arms = memory.arms or arms_status(facts.evidence, memory.stable_ref, to_ref)
     measured = None
     if arms is not None and arms.stable is not None and arms.candidate is not None and arms.stable.requests + arms.candidate.requests:
