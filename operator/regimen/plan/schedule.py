@@ -97,9 +97,15 @@ def decide(owner: Owner, spec: RetrainScheduleSpec, facts: ScheduleFacts, now: f
 def _when_due(owner: Owner, spec: RetrainScheduleSpec, facts: ScheduleFacts, previous: float, following: float) -> Plan:
     next_text = f"next run {_iso(following)}"
     clean = _beyond_limits(owner, spec, facts)
-    done = previous < owner.created or any(run.due >= int(previous) for run in facts.runs) or facts.last == _iso(previous)
-    if done:
+    started = previous < owner.created or any(run.due >= int(previous) for run in facts.runs)
+    used = max((run.train_rows for run in facts.runs if run.phase == "Succeeded"), default=0)
+    new = (facts.train_rows or 0) - used
+    skip = f"skipped {_iso(previous)}: {new} new rows, trigger.minNewRows is {spec.trigger.min_new_rows}; {next_text}"
+    if started:
         return _say(facts, SchedulePhase.IDLE, "Scheduled", next_text, clean, next_at=following, last=facts.last)
+    if facts.last == _iso(previous):
+        # Said until the next due time: rows that come later are for that one.
+        return _say(facts, SchedulePhase.IDLE, "NothingNew", skip, clean, next_at=following, last=facts.last)
     if not facts.service_exists:
         text = f"serviceRef.name: ModelService {spec.service_ref.name} does not exist; create it"
         return _say(facts, SchedulePhase.IDLE, "ServiceMissing", text, clean, next_at=following, stalled=True)
@@ -109,14 +115,10 @@ def _when_due(owner: Owner, spec: RetrainScheduleSpec, facts: ScheduleFacts, pre
             "has no revision yet" if facts.dataset_exists else "does not exist; create it"
         )
         return _say(facts, SchedulePhase.IDLE, "DatasetNotReady", text, clean, next_at=following)
-    used = max((run.train_rows for run in facts.runs if run.phase == "Succeeded"), default=0)
-    if facts.train_rows - used < spec.trigger.min_new_rows:
-        text = (
-            f"skipped {_iso(previous)}: {facts.train_rows - used} new rows, trigger.minNewRows is {spec.trigger.min_new_rows}; {next_text}"
-        )
-        return _say(facts, SchedulePhase.IDLE, "NothingNew", text, clean, next_at=following, last=_iso(previous))
+    if new < spec.trigger.min_new_rows:
+        return _say(facts, SchedulePhase.IDLE, "NothingNew", skip, clean, next_at=following, last=_iso(previous))
     create = Create(job_manifest(owner, spec, int(previous), facts.train_rows))
-    text = f"training with {facts.train_rows - used} new rows"
+    text = f"training with {new} new rows"
     return _say(facts, SchedulePhase.TRAINING, "Training", text, (*clean, create), next_at=following, last=_iso(previous))
 
 

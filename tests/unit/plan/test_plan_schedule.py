@@ -105,7 +105,7 @@ STATES: dict[str, tuple[ScheduleFacts, dict[str, Any], str, str]] = {
     "too little is new": (replace(IDLE, runs=(run(rows=701),)), {}, "Idle", "NothingNew"),
     "what failed used nothing": (replace(IDLE, runs=(run(rows=899, phase="Failed"),)), {}, "Training", "Training"),
     "ran already": (replace(IDLE, runs=(run("2026-11-01 08:00"),)), {}, "Idle", "Scheduled"),
-    "skipped already": (replace(IDLE, last="2026-11-01T08:00:00Z"), {}, "Idle", "Scheduled"),
+    "skipped already": (replace(IDLE, last="2026-11-01T08:00:00Z"), {}, "Idle", "NothingNew"),
     "no dataset": (replace(IDLE, dataset_exists=False, train_rows=None), {}, "Idle", "DatasetNotReady"),
     "no revision": (replace(IDLE, train_rows=None), {}, "Idle", "DatasetNotReady"),
     "no service": (replace(IDLE, service_exists=False), {}, "Idle", "ServiceMissing"),
