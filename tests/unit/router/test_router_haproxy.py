@@ -119,7 +119,7 @@ class Router:
         return self.lines
 
 
-def until(condition: object, seconds: float = 5) -> None:
+def until(condition: object, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come about"
@@ -320,7 +320,10 @@ def test_draining_lets_requests_finish_and_sends_no_more(router: Router) -> None
     subject, slow = router.subject_of("v2"), router.stubs["b1"]
     slow.mode = router.stubs["b2"].mode = "slow"
     with ThreadPoolExecutor(2) as pool:
-        held = [pool.submit(router.ask, subject) for _ in range(2)]
+        # One after the other: two at the same instant may both be given to the same replica.
+        held = [pool.submit(router.ask, subject)]
+        until(lambda: slow.requests + router.stubs["b2"].requests == 1)
+        held.append(pool.submit(router.ask, subject))
         until(lambda: slow.requests == 1)
         router.want(candidate={"version": "v2", "weight": 20, "draining": ["b1"]})
         candidate = router.steward.state.candidate
