@@ -1,13 +1,13 @@
 """The moves of a rollout: which routing, then which replica; and how it ends either way."""
 
-from regimen.plan.actions import Action, Apply, Create, Put, Scale
+from regimen.plan.actions import Action, Apply, Create, Scale
 from regimen.plan.exchange import ArmFacts, Done, Hold, Move, candidate_share, next_move
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import Context
 from regimen.plan.router import routing_map, subject_salt
-from regimen.plan.service import gguf_for, record_manifest, stable_routing
+from regimen.plan.service import gguf_for, record_manifest, record_pointer, stable_routing
 from regimen.plan.serving import arm_deployment, arm_service
-from regimen.spec.artifacts import ServingRecord, serving_key
+from regimen.spec.artifacts import ServingRecord
 from regimen.spec.routing import ArmRoute, Routing
 
 
@@ -99,7 +99,7 @@ def promote(
         swap: tuple[Action, ...] = (Apply(routing_map(context.service_owner, routing)),) if routing != context.facts.routing else ()
         memory = memory.noting(context.iso, f"promoted {to_ref}", ended=True, reason="Promoted", why=f"{to_ref} serves")
         # The pointer again: an operator that stopped right after the record has not written it.
-        return (_pointer(context, serving), *swap), memory, Done()
+        return (record_pointer(context.service_owner, serving), *swap), memory, Done()
     if actions or not isinstance(hold, Done):
         return actions, memory, hold
     record = ServingRecord(
@@ -108,13 +108,11 @@ def promote(
         revision=(serving.revision if serving else 0) + 1,
         by=context.owner.name,
     )
-    return (Create(record_manifest(context.service_owner, record)), _pointer(context, record)), memory, Hold("recording what serves")
-
-
-def _pointer(context: Context, record: ServingRecord) -> Put:
-    """The record in the bucket, for a cluster that is restored beside it."""
-    owner = context.service_owner
-    return Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode())
+    return (
+        (Create(record_manifest(context.service_owner, record)), record_pointer(context.service_owner, record)),
+        memory,
+        Hold("recording what serves"),
+    )
 
 
 def rolled_back(context: Context, memory: Memory) -> tuple[tuple[Action, ...], Memory]:

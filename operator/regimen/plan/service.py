@@ -56,6 +56,11 @@ def record_manifest(owner: Owner, record: ServingRecord) -> Manifest:
     }  # fmt: skip
 
 
+def record_pointer(owner: Owner, record: ServingRecord) -> Put:
+    """The record in the bucket, for a cluster that is restored beside it."""
+    return Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode())
+
+
 def gguf_for(spec: ModelServiceSpec, version: ModelVersionSpec) -> Gguf | None:
     return next((file for file in version.gguf if file.quantization == spec.quantization), None)
 
@@ -89,7 +94,7 @@ def decide(owner: Owner, spec: ModelServiceSpec, facts: ServiceFacts, settings: 
     actions: list[Action] = [Apply(bucket_secret(owner.namespace, settings))]
     if not facts.recorded_in_cluster:
         # The pointer first: once the cluster has its record, nobody writes the pointer any more.
-        actions.append(Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode()))
+        actions.append(record_pointer(owner, record))
         actions.append(Create(record_manifest(owner, record)))
     actions += [Apply(manifest) for manifest in router_manifests(owner, spec, settings)]
     if facts.rollout is None:
