@@ -2,6 +2,7 @@
 
 As a library:
 
+    check_machine()                   install missing Debian packages; raise with everything else that is missing
     build()                           every program, built or fetched where the cache lacks it
     up(name, nodes=2) -> Path         bring up, or leave alone when healthy; the host's kubeconfig
     down(name) -> int                 nothing of it remains; how many processes were ended
@@ -26,14 +27,19 @@ from regimen_cluster.layout import DISKS, layout
 from regimen_cluster.lifecycle import Health, down, kill, restart, up
 
 __all__ = [
-    "ClusterError", "CommandFailed", "ComponentFailed", "Health", "PreflightFailed", "build", "down", "forward", "helm_path", "inside", "kill",
-    "kubeconfig", "kubectl_path", "load_image", "node_disk", "program_path", "recycle_disks", "restart", "status", "up",
+    "ClusterError", "CommandFailed", "ComponentFailed", "Health", "PreflightFailed", "build", "check_machine", "down", "forward", "helm_path", "inside",
+    "kill", "kubeconfig", "kubectl_path", "load_image", "node_disk", "program_path", "recycle_disks", "restart", "status", "up",
 ]  # fmt: skip
 
 
 def kubeconfig(name: str) -> Path:
     """The host's kubeconfig of a cluster, whether it is up or not."""
     return layout(name).kubeconfig
+
+
+def check_machine() -> None:
+    """Install missing Debian packages; raise PreflightFailed with everything else that is missing."""
+    preflight.check()
 
 
 def build() -> None:

@@ -101,6 +101,7 @@ def users_cluster(context: str, images: Mapping[str, Mapping[str, str]], load: s
 
 def build_everything(push: str | None) -> dict[str, dict[str, str]]:
     """Programs and images, side by side; only the object store's image needs a program. Progress goes to the terminal."""
+    regimen_cluster.check_machine()  # installs what both sides need, before either looks for it
     with ThreadPoolExecutor(max_workers=2) as pool:
         most = pool.submit(_build_images, [name for name in IMAGES if name != "objectstore"], push)
         regimen_cluster.build()
