@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from production import Production
@@ -52,6 +53,15 @@ def operator_killed_in_each_phase(production: Production, kind: str, name: str) 
         thread.join()
 
 
+def serving(production: Production, version: str) -> dict[str, Any]:
+    """The service's status once it says that `version` serves."""
+    deadline = time.monotonic() + 120
+    while (status := production.watch.status("ModelService", "openins")).get("stableVersion") != version:
+        assert time.monotonic() < deadline, status
+        time.sleep(0.5)
+    return status
+
+
 def test_a_version_is_trained_on_the_whole_card_and_published_once(production: Production) -> None:
     with operator_killed_in_each_phase(production, "FineTuneJob", "openins-v1-0") as killed:
         production.apply(*production.manifest("v1-0.yaml"))
@@ -92,9 +102,9 @@ def test_the_version_is_promoted_with_the_operator_killed_in_each_phase(producti
     assert status["phase"] == "Promoted", status
     assert {"Progressing", "Analyzing"} <= set(killed)
     assert status["verdict"]["decision"] == "Promote"
-    production.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
-    service = production.watch.status("ModelService", "openins")
-    assert (service["stableVersion"], service["previousVersion"]) == ("openins-v1.0", "openins-baseline")
+    # The operator that was killed last may not have reported on the service yet: what serves is recorded, its status follows.
+    service = serving(production, "openins-v1.0")
+    assert service["previousVersion"] == "openins-baseline"
     pods = production.cluster.items("Pod", NAMESPACE, "regimen.dev/version=openins-v1.0")
     assert sorted(pod["spec"]["nodeName"] for pod in pods) == ["rtx3060", "rtx3060", "rtx3090", "rtx3090"]
     assert {asked_for(pod, "nvidia.com/gpu") for pod in pods} == {1}
