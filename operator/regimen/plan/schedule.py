@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from croniter import CroniterError, croniter
 
 from regimen.plan.actions import Action, Create, Delete, Event, Manifest, Plan, Verdict
 from regimen.plan.common import MANAGED, Owner, dns_name
+from regimen.plan.cron import ticks
 from regimen.spec.meta import API_VERSION, GROUP
 from regimen.spec.phases import SchedulePhase
 from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus, ScheduledVersion
@@ -46,29 +44,10 @@ class ScheduleFacts:
     """status.lastScheduleTime; losing it at most asks a skipped due time again."""
 
 
-def ticks(spec: RetrainScheduleSpec, now: float) -> tuple[float, float]:
-    """The last due time at or before now, and the next one after it, in seconds since the epoch.
-
-    Raises ValueError naming the field that is wrong.
-    """
-    try:
-        zone = ZoneInfo(spec.time_zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"timeZone: {spec.time_zone} is no IANA time zone; write one like America/Chicago") from error
-    try:
-        if len(spec.schedule.split()) != 5:
-            raise CroniterError("five fields")
-        # get_prev looks strictly before its start: a due time is due in the second that it names.
-        this_second, next_second = (datetime.fromtimestamp(int(now) + more, zone) for more in (0, 1))
-        return croniter(spec.schedule, next_second).get_prev(float), croniter(spec.schedule, this_second).get_next(float)
-    except CroniterError as error:
-        raise ValueError(f"schedule: {spec.schedule!r} is no cron expression of five fields, e.g. 0 2 1 * *") from error
-
-
 def decide(owner: Owner, spec: RetrainScheduleSpec, facts: ScheduleFacts, now: float) -> Plan:
     """Start what is due, roll out what succeeded, say what comes next."""
     try:
-        previous, following = ticks(spec, now)
+        previous, following = ticks(spec.schedule, spec.time_zone, now)
     except ValueError as error:
         return _say(facts, SchedulePhase.IDLE, "ScheduleInvalid", str(error), stalled=True)
     next_text = f"next run {_iso(following)}"

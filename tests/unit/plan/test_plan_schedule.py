@@ -12,7 +12,8 @@ from plan_builders import owner, schedule_spec
 
 from regimen.plan import schedule
 from regimen.plan.actions import Create, Delete, Plan
-from regimen.plan.schedule import DUE, ROWS, RunFacts, ScheduleFacts, run_name, ticks
+from regimen.plan.cron import ticks
+from regimen.plan.schedule import DUE, ROWS, RunFacts, ScheduleFacts, run_name
 from regimen.spec.phases import TRANSITIONS, SchedulePhase
 
 
@@ -61,18 +62,17 @@ TICKS = {
 @pytest.mark.parametrize("row", TICKS)
 def test_ticks(row: str) -> None:
     cron, zone, now, previous, following = TICKS[row]
-    assert ticks(schedule_spec(schedule=cron, timeZone=zone), at(now)) == (at(previous), at(following))
+    assert ticks(cron, zone, at(now)) == (at(previous), at(following))
 
 
 @given(st.integers(int(at("2026-01-01 00:00")), int(at("2028-01-01 00:00"))), st.sampled_from(["America/Chicago", "Europe/Berlin", "UTC", "Australia/Lord_Howe"]),
        st.sampled_from(["0 2 1 * *", "30 2 * * *", "15 1 * * 0", "0 * * * *"]))  # fmt: skip
 @example(DUE_AT, "America/Chicago", "0 2 1 * *")
 def test_now_lies_between_two_ticks_and_none_is_left_out(now: int, zone: str, cron: str) -> None:
-    spec = schedule_spec(schedule=cron, timeZone=zone)
-    previous, following = ticks(spec, now)
+    previous, following = ticks(cron, zone, now)
     assert previous <= now < following
-    assert ticks(spec, following)[0] == following, "a due time is due at once"
-    assert ticks(spec, (previous + following) / 2) == (previous, following)
+    assert ticks(cron, zone, following)[0] == following, "a due time is due at once"
+    assert ticks(cron, zone, (previous + following) / 2) == (previous, following)
     hour, minute = datetime.fromtimestamp(following, ZoneInfo(zone)).hour, datetime.fromtimestamp(following, ZoneInfo(zone)).minute
     assert minute == int(cron.split()[0]) or zone != "UTC"
     assert cron.split()[1] == "*" or abs(hour - int(cron.split()[1])) <= 1, "an hour beside it only where the clock jumps"
