@@ -1,0 +1,45 @@
+"""Removes identifiers of the eighteen classes of HIPAA's Safe Harbor from texts, without a language model.
+
+    known values → forms and labels → dates and ages → addresses and places → names → what is left of codes
+
+Nothing here reads files, knows of rows or keeps state. What is found is counted, never kept; no count is a certificate.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from regimen_trainer.deid import dates, geography, labels, months, names, numbers
+from regimen_trainer.deid.classes import CLASSES, IdentifierClass
+from regimen_trainer.deid.known import Known, scrub
+from regimen_trainer.deid.recognizer import Cues, words_of
+from regimen_trainer.deid.scan import residual
+from regimen_trainer.deid.tags import hidden, shown
+
+__all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
+RECOGNIZERS = Cues((
+    *numbers.FORMS, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *dates.AGES, *geography.GEOGRAPHY, *numbers.UNLABELLED, *names.LABELLED,
+))  # fmt: skip
+"""In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
+
+
+class Cleaned(NamedTuple):
+    """A text without the identifiers that were found, and how many of each class, or of each column for known values."""
+
+    text: str
+    found: dict[str, int]
+
+
+def deidentify(text: str, known: Sequence[Known] = ()) -> Cleaned:
+    """Remove what is known of the row, then what looks like an identifier. Deterministic; raises nothing."""
+    found: dict[str, int] = {}
+    text, tags = hidden(text)
+    if known:
+        text, tags = hidden(shown(scrub(text, known, found), tags))
+    lower = text.lower()
+    words = words_of(lower)
+    for entry in (*RECOGNIZERS.of(words, lower), *geography.towns(words, lower)):
+        text = entry.clean(text, found)
+    if names.mentions(words, text):
+        text, tags = hidden(shown(text, tags))
+        text = names.clean(text, found)
+    return Cleaned(shown(text, tags), found)

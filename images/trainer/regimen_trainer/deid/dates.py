@@ -1,0 +1,174 @@
+"""Dates, of which only the year stays, and ages over 89, which become 90+.
+
+Left alone: years, times of day, weekdays by themselves, and times told from another event ("three weeks ago", "POD 2"). A holiday goes
+where something happened on it, for it is a date by another name. A year of birth goes where it tells an age over 89.
+"""
+
+import re
+
+from regimen_trainer.deid.recognizer import recognizer, tag, word_set
+
+BORN_BY = 1937
+"""Whoever was born in this year or before turns 90 by 2027. Fixed, so that the same text is always cleaned alike."""
+_MONTH = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+_YEAR = r"(?:19|20)\d\d"
+_DAY = r"(?:(?:0?[1-9]|[12]\d|3[01])(?:\s?(?:st|nd|rd|th))?)"
+_WEEKDAY = r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thur?s?|Fri|Sat(?:ur)?|Sun)(?:day)?\b[.,]?\s+(?:the\s+)?)?"
+_MM = r"(?:0?[1-9]|1[0-2])"
+_DD = r"(?:0?[1-9]|[12]\d|3[01])"
+_TIME = r"(?:[T ]+\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:\s?Z|[+-]\d\d:?\d\d)?)?"
+_YEAR_FIRST = r"(?P<year>(?:19|20)(?<![\w./-]..)\d\d)"
+
+
+def _year(match: re.Match[str]) -> str:
+    year: str | None = match["year"]
+    return year or tag("DATE")
+
+
+def _century(match: re.Match[str]) -> str:
+    """A numeric date, with its year where that has four digits. Two months or two days are no date."""
+    first, second = int(match["first"]), int(match["second"])
+    if not (0 < min(first, second) <= 12 and 0 < max(first, second) <= 31):
+        return match[0]
+    return match["year"] if len(match["year"]) == 4 else tag("DATE")
+
+
+_ON = word_set(
+    "on since date dated dos service until admitted admission seen visit discharged discharge for scheduled procedure surgery performed doi injury"
+)
+_BY = word_set("from to by through thru till before after and between of the - – for around about")
+_MET = word_set("visit appointment appt office encounter admission note surgery dos date procedure lab labs mri ct")
+_OUT_OF = frozenset((4, 5, 6, 8, 10, 15, 27, 30))
+"""What scores are out of: 3/5 strength, 9/15 on the Glasgow scale."""
+
+
+def _month_and_day(match: re.Match[str]) -> str:
+    """3/14 after a word such as `on`, before one such as `visit`, or, where it can be no score, after one such as `from`."""
+    month, day = (int(part) for part in match[0].split("/"))
+    if not (0 < month <= 12 and 0 < day <= 31):
+        return match[0]
+    text = match.string
+    before = text[max(0, match.start() - 16) : match.start()].lower().replace(":", " ").split()[-1:]
+    after = text[match.end() : match.end() + 14].lower().split()[:1]
+    dated = not _ON.isdisjoint(before) or not _MET.isdisjoint(word.strip(".,;") for word in after)
+    ranged = day > 12 and day not in _OUT_OF and not _BY.isdisjoint(before) and after not in (["strength"], ["murmur"], ["pain"], ["of"])
+    return tag("DATE") if dated or ranged else match[0]
+
+
+BIRTHS = (
+    recognizer(
+        "DATE",
+        rf"(?P<label>\b(?:born|birth(?:\s?(?:date|day|year))?|DOB|D\.O\.B\.?|b\.)[\s:,-]*(?:(?:in|on|of|the|is|was|year|about|around)\s+)*"
+        rf"(?:{_WEEKDAY}(?:{_MONTH}\s+(?:{_DAY},?\s+)?|{_DAY}\s+(?:of\s+)?{_MONTH},?\s+)|\d{{1,2}}[-/.]\d{{1,2}}[-/.])?)(?P<year>18\d\d|19\d\d)\b(?:-\d\d-\d\d)?",
+        lambda match: (
+            match[0] if int(match["year"]) > BORN_BY else re.split(r"[\d]|(?<=[\s:])(?=[A-Z][a-z]+ \d)", match["label"])[0] + tag("DATE")
+        ),
+        words="born birth birthdate birthday dob d b",
+        needs=("18", "19"),
+    ),
+)
+DATES = (
+    recognizer("DATE", rf"{_YEAR_FIRST}([-/.]){_MM}\2{_DD}(?!\d){_TIME}", _year, shapes=("0000-0", "0000/0", "0000.0")),
+    recognizer(
+        "DATE",
+        rf"{_YEAR_FIRST}{_MM.replace('?', '')}{_DD.replace('?', '')}(?:T?\d{{4,6}})?(?![\w/-])",
+        _year,
+        shapes=("00000000",),
+    ),
+    recognizer(
+        "DATE",
+        rf"(?P<first>\d(?<![\w./-].)\d?)\s?([-/.])\s?(?P<second>\d{{1,2}})\s?\2\s?(?P<year>{_YEAR}|\d\d)(?![\w/]|[.-]\d){_TIME}",
+        _century,
+        shapes=("0/0/0", "0/00/0", "0-0-0", "0-00-0", "0.0.0", "0.00.0", "0/ 0", "0 /", "/ 0"),
+    ),
+    recognizer(
+        "DATE", rf"\d(?<![\w./-].)(?:(?<=1)[0-2]|(?<=0)[1-9]|(?<!0))[-/](?P<year>{_YEAR})(?![\w/-])", _year, shapes=("0/0000", "0-0000")
+    ),
+    recognizer("DATE", rf"{_YEAR_FIRST}[-/]{_MM.replace('?', '')}(?![\w/-])", _year, shapes=("0000-00", "0000/00")),
+    recognizer("DATE", r"\d(?<![\w./-].)\d?/\d\d?(?![\w/]|-\d|\.\d)", _month_and_day, shapes=("0/0",)),
+    recognizer(
+        "DATE",
+        r"(?P<lead>\b(?:on|since|until|before|after|around|over|at)\s+(?:the\s+)?)(?:Christmas(?:\s+(?:Eve|Day))?|Thanksgiving(?:\s+Day)?|Easter(?:\s+Sunday)?|Halloween|New\s+Year'?s(?:\s+(?:Eve|Day))?|(?:Memorial|Labor|Independence|Veterans'?|Valentine'?s|Mother'?s|Father'?s)\s+Day|Juneteenth|(?:the\s+)?fourth\s+of\s+july)\b",
+        lambda match: match["lead"] + tag("DATE"),
+        words="christmas thanksgiving easter halloween year years memorial labor independence veterans valentine valentines mother mothers father fathers juneteenth",
+        needs=("christmas", "thanksgiving", "easter", "halloween", "new year", " day", "juneteenth"),
+    ),
+)
+_ONES = "(?:one|two|three|four|five|six|seven|eight|nine)"
+_OLD = rf"(?:ninety(?:[\s-]*{_ONES})?|(?:a|one)[\s-]+hundred(?:(?:[\s-]+and)?[\s-]+(?:{_ONES}|ten|eleven|twelve))?)"
+_NUMBER = r"(?:9\d|1[0-2]\d)"
+_OVER = rf"(?:{_NUMBER}|{_OLD})"
+_YEARS = r"[\s-]*(?:(?:years?|yrs?\.?)[\s-]*(?:old|of\s+age|young)|(?:years?|yr)[\s-](?=(?:male|female|man|woman|lady|gentleman|white|black)\b)|y\.?\s?/?\s?o\.?(?!\w)|yo[mf]?\b|year[\s-]?old)"
+
+
+def _ninety(match: re.Match[str]) -> str:
+    return f"{match.groupdict().get('lead', '')}90+"
+
+
+AGES = (
+    recognizer(
+        "AGE",
+        rf"[91](?<![\w.$/].)(?:(?<=9)\d|(?<=1)[0-2]\d)(?={_YEARS})",
+        _ninety,
+        words="year years yr yrs y yo yom yof old",
+        shapes=("0yo", "0y/o", "0 yo", "00y", "0yr"),
+        needs=("9", "10", "11", "12"),
+    ),
+    recognizer(
+        "AGE",
+        rf"\b{_OLD}(?={_YEARS})",
+        _ninety,
+        words="ninety hundred",
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:aged?|ages)[\s:=]+(?:(?:of|is|at|was|about|approximately)\s+)*)(?:{_OVER})\b(?![+/.]\d|\+|\s*(?:%|percent|mg|days|months|weeks|hours|minutes))",
+        _ninety,
+        words="age aged ages",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:turn(?:s|ed|ing)?|died\s+at|passed(?:\s+away)?\s+at|deceased\s+at|lived\s+to(?:\s+be)?|until|alive\s+at|living\s+at)\s+)(?:{_OVER})\b(?!\+|[./]\d|\s*(?:%|percent|degrees?|mg|minutes|hours|days|o'clock|:))",
+        _ninety,
+        words="turn turns turned turning died passed deceased lived alive living",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:I|he|she|patient|mother|father|mom|dad|grandmother|grandfather|now)(?:\s+(?:is|am|was|will\s+be|just\s+turned)|['’](?:m|s|ll\s+be))\s+(?:now\s+|almost\s+|about\s+)?)(?:{_OLD}|9\d|1[01]\d)\b(?=\s*(?:[.,!?;](?!\d)|$|years?|now|later|this|next|and\b|with|who))",
+        _ninety,
+        words="ninety hundred i he she patient mother father mom dad grandmother grandfather now",
+        needs=("is 9", "is 1", "m 9", "m 1", "was 9", "was 1", "be 9", "turned", "now 9", "now 1", "ninety", "hundred", "s 9", "s 1"),
+    ),
+    recognizer(
+        "AGE",
+        r"[91](?<![\w.$/].)(?:(?<=9)\d|(?<=1)[01]\d)(?=\s?[MF]\b(?![/:]))(?<!temp )(?<!fever )(?<!of )",
+        lambda match: "90+" if _sexed(match) else match[0],
+        shapes=("0m", "0f", "0 m", "0 f"),
+    ),
+    recognizer(
+        "AGE",
+        r"(?P<lead>\b(?:in\s+)?(?:his|her|their|my)\s+(?:(?:early|mid|late)[\s-]+)?)(?:(?:nineties|hundreds)|90'?s|100'?s)",
+        _ninety,
+        words="nineties hundreds",
+        shapes=("00s", "00's"),
+    ),
+    recognizer("AGE", r"\b(?:nonagenarian|centenarian)\b", lambda _: "90+", words="nonagenarian centenarian"),
+)
+
+
+_SEEN = re.compile(
+    r",?\s*(?:with|w/|who|presents?|presenting|here|c/o|s/p|h/o|pt|patient|admitted|seen|found|brought|comes|came|fell|status|hx)\b"
+)
+_HEAT = ("temp", "tmax", "fever", "tm", "degree", "was", "t")
+
+
+def _sexed(match: re.Match[str]) -> bool:
+    """Whether 93M or 101F is a person and not a temperature or a distance."""
+    rest = match.string[match.end() :].lstrip()
+    after, before = rest[1:].lower(), match.string[: match.start()].lower().split()[-1:]
+    last = before[0].strip(":,.(") if before else ""
+    if rest[0] not in "MF" or (last and last.startswith(_HEAT)) or after.lstrip().startswith(("fever", "temp", "degree")):
+        return False
+    return bool(_SEEN.match(after)) or (not before and rest[0] == "M") or last in ("a", "pt", "patient", "elderly", "this", "an")

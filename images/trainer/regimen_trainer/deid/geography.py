@@ -1,0 +1,168 @@
+"""Addresses and places below a state. States and countries stay.
+
+A city is found before its state, or where the words around it speak of a place; the lists hold those of the United States. A ZIP code
+keeps its first three digits unless so few people live in that area that these would tell too much.
+"""
+
+import re
+
+from regimen_trainer.deid.lexicon import places
+from regimen_trainer.deid.medical import EPONYMS, NOUNS, PROTECTED
+from regimen_trainer.deid.recognizer import Cues, Recognizer, recognizer, tag, word_set
+
+SMALL_AREAS = word_set("036 059 063 102 203 205 369 556 692 753 772 790 821 823 830 831 878 879 884 890 893")
+"""First three digits of ZIP codes of areas with at most 20,000 people, by the Census of 2000 or that of 2010."""
+SHORT_FOR_MORE = frozenset(
+    {"AL", "CO", "CT", "DE", "HI", "ID", "IN", "LA", "MA", "MD", "ME", "MS", "MT", "NC", "ND", "OK", "OR", "PA", "PR", "RI", "SC", "VA"}
+)
+"""Letters that mean more than a state: `CT 70450` is a procedure, and so is `MD 20610`. Before these, a ZIP code must exist."""
+_CODES = r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
+_STATES = (
+    r"(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland"
+    r"|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New\s(?:Hampshire|Jersey|Mexico|York)|North\s(?:Carolina|Dakota)|Ohio|Oklahoma|Oregon"
+    r"|Pennsylvania|Rhode\sIsland|South\s(?:Carolina|Dakota)|Tennessee|Texas|Utah|Vermont|(?:West\s)?Virginia|Washington|Wisconsin|Wyoming)"
+)
+_STATE_BEFORE = re.compile(rf"(?P<comma>,\s*)?\b(?P<state>{_CODES}|{_STATES})\.?,?\s+$")
+_SUFFIX = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crescent|Pike|Turnpike|Run|Row)"
+_CLEAR = r"(?:street|avenue|ave|boulevard|blvd|lane|road|rd|drive|court|parkway|terrace|circle)"
+_UNIT = r"(?:,?\s+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|#)\.?\s*#?\s?[A-Za-z]?-?\d*[A-Za-z]?\b)?"
+_TOWARDS = (
+    r"(?:lives?|living|lived|resid(?:es|ed|ing)|resident|moved|moving|move|born|raised|grew\s+up|grown\s+up|works?|working|worked|visit(?:ed|ing|s)?|travel(?:l?ed|l?ing|s)?|trip|flew|drove|driving|"
+    r"relocat(?:ed|ing)|comes?|came|native|home|farm|house|hospital|clinic|practice|office|facility|from|back|near|outside|town|city|area|located|vacation(?:ed|ing)?|transferred|stay(?:ed|ing|s)?)"
+)
+_NOT_STREETS = word_set("""
+the a an of per to for on in at by and or mg ml days day weeks years year hours minutes miles mile feet blocks times down up this that his
+her with is was
+""")
+_STREET_WORDS = "street st avenue ave road rd lane ln drive dr boulevard blvd court ct way place pl terrace ter circle cir parkway pkwy highway hwy trail trl square sq loop alley plaza crescent pike turnpike run row"
+_STATE_WORDS = (
+    "al ak az ar ca co ct de dc fl ga hi id il in ia ks ky la me md ma mi mn ms mo mt ne nv nh nj nm ny nc nd oh ok or pa pr ri sc sd tn tx ut vt va wa wv wi wy "
+    + re.sub(r"[^a-z]+", " ", _STATES.replace(r"\s", " ").lower())
+)
+
+
+def _zip(match: re.Match[str]) -> str:
+    digits = match["zip"][:3]
+    return f"{match.groupdict().get('lead', '')}[ZIP {'000' if digits in SMALL_AREAS else digits}]"
+
+
+def _zip_after_state(match: re.Match[str]) -> str:
+    """Five digits are a ZIP code after a state; after letters that mean more, only one that exists there."""
+    before = _STATE_BEFORE.search(match.string[max(0, match.start() - 18) : match.start()])
+    if before is None or (
+        before["state"] in SHORT_FOR_MORE and not before["comma"] and f"{before['state']} {match['zip']}" not in places().zip_codes
+    ):
+        return match[0]
+    return _zip(match)
+
+
+def _spoken_street(match: re.Match[str]) -> str:
+    """Streets in lower case: words that no street is called tell a sentence from an address."""
+    return match[0] if _NOT_STREETS.intersection(match["street"].lower().split()) else tag("ADDRESS")
+
+
+def _before_state(match: re.Match[str]) -> str:
+    """`City, ST`: any capitalised words before a state's name; before letters that are also a degree, known cities only."""
+    city, state = match["city"].lower(), match["state"]
+    known = city in places().cities
+    if not known and (state in SHORT_FOR_MORE or city in PROTECTED):
+        return match[0]
+    return f"{tag('PLACE')}{match['gap']}{state}"
+
+
+def _towards(match: re.Match[str]) -> str:
+    """The longest city's name in up to three words after a word that leads to a place."""
+    words = match["city"].split()
+    known = places().cities
+    for length in range(len(words), 0, -1):
+        city = " ".join(words[:length]).lower()
+        rest = match["city"][len(" ".join(words[:length])) :]
+        after = (rest + match.string[match.end() : match.end() + 20]).split()
+        if city in known and not (city in EPONYMS and after and after[0].lower().strip(".,;") in NOUNS):
+            return f"{match['lead']}{tag('PLACE')}{rest}"
+    return match[0]
+
+
+def _county(match: re.Match[str]) -> str:
+    name = match["county"]
+    known = name.lower() in places().counties
+    return f"{match['lead'] or ''}{tag('PLACE')}" if known or (name[0].isupper() and name.lower() not in PROTECTED) else match[0]
+
+
+_CITY = r"[A-Z][a-z'’.]+(?:[ -](?:of |de |La |Las |Los )?[A-Z][a-z'’]+){0,2}"
+GEOGRAPHY = (
+    recognizer("ADDRESS", r"\b(?:P\.?\s?O\.?|post\s+office)\s*box\s*#?\s*\d[\w-]*", words="box"),
+    recognizer(
+        "ADDRESS",
+        rf"\d(?<!\w.)\d{{0,5}}(?:-\d+)?[A-Za-z]?\s+(?:(?:[NSEW]|NE|NW|SE|SW)\.?\s+)?(?:(?:[A-Z][\w'’.-]*|\d{{1,3}}(?:st|nd|rd|th|ST|ND|RD|TH))\s+){{1,4}}?(?:{_SUFFIX}|{_SUFFIX.upper().replace('?:', '?:')})\b\.?"
+        rf"(?:\s(?:[NSEW]|NE|NW|SE|SW)\b)?{_UNIT}",
+        words=_STREET_WORDS,
+        flags=0,
+    ),
+    recognizer(
+        "ADDRESS",
+        rf"\d(?<!\w.)\d{{0,5}}\s+(?P<street>(?:(?:north|south|east|west)\s+)?(?:[a-z'’]+|\d{{1,3}}(?:st|nd|rd|th))(?:\s+[a-z'’]+)?)\s+{_CLEAR}\b{_UNIT}",
+        _spoken_street,
+        words=_STREET_WORDS,
+    ),
+    recognizer(
+        "ADDRESS",
+        r"\b\d{2,6}\s+(?:Broadway|(?:US|State|County|Route|Rte|Highway|Hwy|CR|SR|FM)[\s-]*(?:Route|Road|Highway)?[\s-]*\d{1,4})\b",
+        words="broadway us state county route rte highway hwy cr sr fm",
+    ),
+    recognizer(
+        "ADDRESS",
+        r"(?P<lead>\b(?:on|at|off)\s+)[A-Z][a-z'’]+(?:\s+[A-Z][a-z'’]+)?\s+(?:Street|Avenue|Road|Boulevard|Lane|Blvd|Ave)\b",
+        lambda match: match["lead"] + tag("ADDRESS"),
+        words=_STREET_WORDS,
+        flags=0,
+    ),
+    recognizer(
+        "ZIP", r"(?P<zip>\d(?<![\w$.-].)\d{4})(?:-\d{4})?(?![\w-])", _zip_after_state, words=_STATE_WORDS, needs=("0", *"123456789")
+    ),
+    recognizer("ZIP", r"(?P<lead>\bzip(?:\s?code)?(?:\s+is)?[\s:#]*)(?P<zip>\d{5})(?:-\d{4})?\b", _zip, words="zip zipcode"),
+    recognizer("ZIP", r"(?P<lead>)(?<![\w-])(?P<zip>\d{5})-\d{4}(?![\w-])", _zip, shapes=("00000-0000",)),
+    recognizer(
+        "ZIP", r"(?P<lead>\[(?:PLACE|ADDRESS)\],?\s+)(?P<zip>\d{5})\b", _zip, shapes=("place] 0", "place], 0", "address] 0", "address], 0")
+    ),
+    recognizer(
+        "PLACE",
+        rf"\b(?P<city>{_CITY})(?P<gap>,?\s+)(?P<state>(?<=,\s){_CODES}|{_CODES}(?=\s+\[ZIP)|(?<=,\s){_STATES}|{_STATES}(?=\s+\[ZIP))\b",
+        _before_state,
+        words=_STATE_WORDS,
+        flags=0,
+    ),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>)\b(?P<county>[A-Z][\w'’.]+(?:\s[A-Z][\w'’]+)?)\s+(?:County|Parish|Borough|Township)\b",
+        _county,
+        words="county parish borough township",
+        flags=0,
+    ),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|of|from|to)\s+)(?P<county>[A-Za-z'’.]+(?:\s[a-z'’]+)?)\s+county\b", _county, words="county"),
+)
+TOWNS = (
+    recognizer(
+        "PLACE",
+        rf"(?P<lead>{_TOWARDS}(?:\s+(?:to|here|back|up|down|over|out|at|a|is|the|clinic))*\s+(?:in|from|to|of|near|outside|at|around|through)\s+(?:downtown\s+|north\s+|south\s+|east\s+|west\s+)?)"
+        r"(?P<city>[a-z][a-z'’.]+(?:[ -][a-z'’]+){0,2})",
+        _towards,
+        flags=0,
+        words="lives live living lived resides resided residing resident moved moving move born raised grew grown work works working worked visit visited visiting visits travel traveled travelled traveling trip flew drove driving relocated comes come came native home farm house hospital clinic practice office facility from back town city area located vacation transferred stay stayed staying",
+    ),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>\b(?:in|from|near|outside|to|visiting|of)\s+(?:downtown\s+)?)(?P<city>[A-Z][a-z'’.]+(?:[ -][A-Z][a-z'’]+){0,2})",
+        _towards,
+        words="in from near outside to visiting of",
+        flags=0,
+    ),
+)
+
+
+_TOWNS = Cues(TOWNS)
+
+
+def towns(words: set[str], lower: str) -> list[Recognizer]:
+    """What to try for a text with these words: nothing where none of them begins the name of a city."""
+    return [] if places().first_words.isdisjoint(words) else _TOWNS.of(words, lower)

@@ -1,0 +1,112 @@
+"""What words are names, places or plain English: gazetteers of three packages, read once, on first use.
+
+A word is judged by how often people are called so (US Census shares, in percent) against how often it is written at all (Google Books
+counts): nearly every `gonzalez` is a person, hardly any `may` is. The same with places, where a city's number of ZIP codes stands for
+its size. Nothing here knows the sentence around a word.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from regimen_trainer.deid.medical import EPONYMS, PROTECTED
+from regimen_trainer.deid.recognizer import word_set
+
+SURE, LIKELY, POSSIBLE = 3, 2, 1
+"""How strongly a word by itself speaks for a name."""
+MENTIONS = 30e6
+"""Writings in the word counts of a name that one percent of the people bear, by the medians of names that are no words."""
+COMMON_NAME = 0.03
+"""A share in percent above which a bare eponym is rather a person: James, but not Babinski."""
+ORIGINS = word_set("""
+en_IN en_PK en_NG en_KE en_GB en_IE yo_NG ig_NG ha_NG tw_GH es es_MX es_ES vi_VN tr_TR pl_PL en_TH fr_FR de_DE it_IT pt_BR nl_NL id_ID sw zu_ZA
+ro_RO cs_CZ sv_SE no_NO da_DK fi_FI hu_HU
+""")
+"""Faker's lists in Latin letters of names that the Census lists hold too few of."""
+WRITTEN_PER_ZIP = 3_000_000
+"""A place's name that is written more often than this for each of its ZIP codes is rather a word: Normal, Center, Reading."""
+
+
+class Places(NamedTuple):
+    """Lower-case names of places below a state."""
+
+    cities: frozenset[str]
+    counties: frozenset[str]
+    first_words: frozenset[str]
+    zip_codes: frozenset[str]
+    """After their states' letters: `IL 60614`."""
+
+
+@cache
+def word_counts() -> dict[str, int]:
+    """How often English words are written."""
+    lines = files("symspellpy").joinpath("frequency_dictionary_en_82_765.txt").read_text("utf-8-sig").splitlines()
+    return {word: int(count) for word, _, count in (line.partition(" ") for line in lines) if count}
+
+
+@cache
+def name_weights() -> dict[str, int]:
+    """Lower-case first and last names with SURE, LIKELY or POSSIBLE."""
+    counts, weights = word_counts(), dict[str, int]()
+    for word, share in _census().items():
+        evidence = share * MENTIONS / counts.get(word, 1)
+        if word in EPONYMS:
+            evidence = min(evidence, 0.1) if share > COMMON_NAME else 0
+        if weight := SURE if evidence >= 0.35 else LIKELY if evidence >= 0.04 else POSSIBLE if evidence >= 0.0005 else 0:
+            weights[word] = weight
+    for word in _worldwide() - EPONYMS:
+        written = counts.get(word, 0)
+        weight = SURE if written < 300_000 else LIKELY if written < 2_000_000 else POSSIBLE if written < 20_000_000 else 0
+        weights[word] = max(weights.get(word, 0), weight)
+    return {word: weight for word, weight in weights.items() if weight and len(word) > 1 and word not in PROTECTED}
+
+
+@cache
+def sure_names() -> frozenset[str]:
+    """Names that are hardly ever anything else."""
+    return frozenset(word for word, weight in name_weights().items() if weight == SURE and len(word) > 2)
+
+
+@cache
+def places() -> Places:
+    """Cities and counties of the United States."""
+    # Imported here: a compiled module whose table takes most of the loading time.
+    import zipcodes
+
+    rows: list[dict[str, Any]] = zipcodes.list_all()  # type: ignore[no-untyped-call]
+    sizes = Counter(str(row["city"]).lower() for row in rows)
+    counts = word_counts()
+    cities = {
+        city for city, size in sizes.items() if counts.get(city, 0) < size * WRITTEN_PER_ZIP and city not in PROTECTED and len(city) > 2
+    }
+    counties = {str(row["county"]).lower().removesuffix(" county").removesuffix(" parish") for row in rows if row["county"]}
+    return Places(
+        frozenset(cities),
+        frozenset(counties),
+        frozenset(first for city in cities if counts.get(first := city.split()[0], 0) < 20_000_000 or city == first),
+        frozenset(f"{row['state']} {row['zip_code']}" for row in rows),
+    )
+
+
+def _census() -> dict[str, float]:
+    """Percent of the people with a first or a last name. First names are listed by sex, so that each counts half."""
+    shares: defaultdict[str, float] = defaultdict(float)
+    folder = files("names")
+    for name, part in (("dist.all.last", 1.0), ("dist.female.first", 0.5), ("dist.male.first", 0.5)):
+        for line in folder.joinpath(name).read_text("ascii").splitlines():
+            word, share, *_ = line.split()
+            shares[word.lower()] += part * max(float(share), 0.0005)
+    return shares
+
+
+def _worldwide() -> set[str]:
+    words = set[str]()
+    for origin in sorted(ORIGINS):
+        provider = import_module(f"faker.providers.person.{origin}").Provider
+        lists = (getattr(provider, field) for field in dir(provider) if field.startswith(("first_names", "last_names")))
+        for name in (name for names in lists if isinstance(names, Iterable) for name in names):
+            words.update(word for word in str(name).lower().replace("-", " ").split() if word.isalpha())
+    return words

@@ -1,0 +1,296 @@
+"""Names of people and organizations in running text, by adding up what speaks for them.
+
+Each word brings its weight from the gazetteers; the words before and after add theirs: a title, "his wife", "spoke with", "reports", a
+degree. Words of one name are judged together. What follows a name may take all away: a disease, a sign, a catheter. A name that is in no
+gazetteer is found only where its neighbours point at it; a name that is a common word, only after a title, a label or a first name.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from regimen_trainer.deid.lexicon import LIKELY, POSSIBLE, SURE, name_weights, sure_names, word_counts
+from regimen_trainer.deid.medical import NOUNS, PROTECTED
+from regimen_trainer.deid.recognizer import Found, recognizer, tag, word_set
+
+ENOUGH = 3
+ENOUGH_SMALL = 5
+"""What a name in lower case needs, as dictations write it."""
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*\.?")
+_BREAK = re.compile(r"^(?:[ \t]+|\s?,\s?|-|\n(?! *\n))$")
+CAPITALS = re.compile(r"[A-Z][^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+_JOINED = re.compile(r"[A-Z][a-z]*['’-][A-Z]")
+
+TITLES = word_set("dr drs mr mister mrs ms mx prof professor rev fr hon sgt capt lt col")
+"""After these, any capitalised word is a name."""
+CALLINGS = word_set("""
+doctor nurse miss sister brother uncle aunt auntie grandma grandpa officer father pastor rabbi sir madam cousin detective judge
+""")
+"""After these, a word that is no common word is a name."""
+RELATIONS = word_set("""
+wife husband son daughter mother father sister brother spouse partner girlfriend boyfriend fiance fiancee friend neighbor neighbour aunt
+uncle niece nephew cousin grandson granddaughter grandmother grandfather caregiver guardian roommate coworker colleague boss supervisor
+named name called patient pt client claimant insured member subscriber provider physician surgeon attending resident therapist pharmacist
+adjuster reviewer examiner employer specialist cardiologist neurologist oncologist dermatologist psychiatrist psychologist pcp nurse
+dentist urologist radiologist anesthesiologist pathologist hospitalist internist pediatrician gynecologist manager signed dictated
+reviewed transcribed authored electronically attn cc baby mom dad twin stepson stepdaughter beneficiary dependent lawyer attorney
+practitioner assistant
+""")
+LEADS = word_set("""
+with by saw called told per from to and for contacted spoke met asked meet see seeing contact notified informed paged via of i'm
+""")
+DOES = word_set("""
+reports reported states stated says said denies denied presents presented complains complained notes noted tells told called calls asks
+asked agrees agreed wants wanted was is has had came comes went lives works underwent returned returns returns will requests requested
+understands believes thinks feels felt describes described confirmed signed reviewed approved dictated performed examined recommended
+ordered prescribed referred explained discussed advised saw who arrived
+""")
+DEGREES = word_set("md do rn np pa dds dmd phd dpm lpn cnp aprn crna pt ot od pharmd lcsw psyd facs cpc fnp msw bsn dc")
+ABBREVIATED = word_set("jr sr st wm chas geo jos")
+PARTICLES = word_set("de la del van von der den da dos das di le el al bin ibn ben st san y e")
+_LABEL = (
+    r"(?P<label>\b(?:(?:patient|pt|member|insured|subscriber|claimant|provider|physician|full|first|last|maiden|contact|guardian|spouse|employer)(?:'s)?\s+name|name|"
+    r"(?:electronically\s+)?(?:signed|dictated|reviewed|transcribed|prepared|authored|verified)\s+by|signed|attending(?:\s+physician)?|surgeon|(?:first\s+)?assistant|anesthesiologist|"
+    r"referring(?:\s+(?:physician|provider|doctor))?|(?:primary\s+care\s+)?(?:physician|provider)|pcp|emergency\s+contact|next\s+of\s+kin|adjuster|reviewer|examiner|insured|claimant|subscriber|"
+    r"patient|cc|attn|spouse|guardian|employer|radiologist|pathologist)\s*(?:\([^)]{1,20}\))?\s*[:=]\s*)"
+)
+_NAMED = r"(?P<name>(?:(?:Dr|Mr|Mrs|Ms)\.?\s+)?[A-Z][\w'’-]*\.?(?:,?[ \t]+(?:(?:de|la|del|van|von|der|al|bin)\s+)*[A-Z][\w'’-]*\.?){0,3})"
+_ORGANIZATION = (
+    r"Hospital|Medical\s+Cent(?:er|re)|Health(?:care)?(?:\s+(?:System|Center|Partners))?|Clinic|Medical\s+Group|Associates|Inc|LLC|L\.L\.C|Corp(?:oration)?|Company|Ltd|University|College|"
+    r"(?:High|Elementary|Middle)\s+School|Pharmacy|Nursing\s+Home|Rehab(?:ilitation)?(?:\s+Center)?|Hospice|Church|Insurance|Laborator(?:y|ies)|Foundation|Institute|Industries|Manufacturing|Logistics"
+)
+
+
+def _labelled(match: re.Match[str]) -> str:
+    """After a label, words that are no plain English; after `name` and `by`, any but headings."""
+    words = re.findall(r"[^\W\d_]{2,}", match["name"]) or [match["name"]]
+    strong = re.search(r"name|by\s*[:=]|contact|kin", match["label"], re.IGNORECASE)
+    least = POSSIBLE if strong or len(words) > 1 else SURE
+    named = [word for word in words if _weight(word) >= least or (strong and _unknown(word) and len(word) > 3)]
+    if len(named) < (1 if strong or len(words) == 1 else 2) or words[0].lower() in PROTECTED:
+        return match[0]
+    return match["label"] + tag("NAME")
+
+
+def _organization(match: re.Match[str]) -> str:
+    """Only with a word that is a name or no English: `General Hospital` is no organization's own name."""
+    words = [word for word in re.findall(r"[A-Z][\w'’]*", match["own"]) if word.lower() not in {"the", "st", "saint"}]
+    counts = word_counts()
+    special = any(_weight(word) >= LIKELY or word.lower().removesuffix("'s") not in counts for word in words) or match["own"].startswith(
+        ("St", "Saint")
+    )
+    return tag("ORGANIZATION") if special and not all(word.lower() in PROTECTED for word in words) else match[0]
+
+
+LABELLED = (
+    recognizer(
+        "NAME",
+        rf"(?i:{_LABEL}){_NAMED}(?!\s*:)",
+        _labelled,
+        words="name signed by attending surgeon assistant anesthesiologist referring physician provider pcp contact kin "
+        "adjuster reviewer examiner insured claimant subscriber patient cc attn spouse guardian employer radiologist pathologist",
+        flags=0,
+        needs=(":", "="),
+    ),
+    recognizer(
+        "ORGANIZATION",
+        rf"\b(?P<own>(?:St\.?\s+|Saint\s+|The\s+)?[A-Z][\w'’&.-]*(?:\s+(?:of\s+|and\s+|&\s+)?[A-Z][\w'’&.-]*){{0,3}}?)\s+(?:{_ORGANIZATION})\b\.?",
+        _organization,
+        words="hospital center centre health healthcare clinic group associates inc llc corp corporation company ltd university college school pharmacy home rehab rehabilitation "
+        "hospice church insurance laboratory laboratories foundation institute industries manufacturing logistics",
+        flags=0,
+    ),
+    recognizer(
+        "ORGANIZATION",
+        r"(?P<lead>\b(?i:works?|worked|working|employed|employment)\s+(?:for|at|by|with)\s+|\b(?i:employer)(?:\s+is|:|,)?\s+)(?!(?:the|a|an|ABCD|XYZ)\b)[A-Z][\w'’&-]+(?:\s+(?:&\s+|and\s+|of\s+)?[A-Z][\w'’&-]+){0,3}",
+        lambda match: match["lead"] + tag("ORGANIZATION"),
+        words="works work worked working employed employer employment",
+        flags=0,
+    ),
+)
+
+
+class _Word(NamedTuple):
+    text: str
+    start: int
+    end: int
+    lower: str
+    weight: int
+    """Its own, or -1 for a word that is no name."""
+
+
+def mentions(words: set[str], text: str) -> bool:
+    """Whether a text may hold a name at all; cheap, for most texts hold none."""
+    if not words.isdisjoint(sure_names()) or not words.isdisjoint(TITLES) or not words.isdisjoint(CALLINGS):
+        return True
+    capitals = CAPITALS.findall(text)
+    return not name_weights().keys().isdisjoint([word.lower() for word in capitals]) or _JOINED.search(text) is not None
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """Where names stand in a text, in order and apart."""
+    words = [_word(match) for match in _TOKEN.finditer(text)]
+    found, index = list[tuple[int, int]](), 0
+    while index < len(words):
+        if words[index].weight < 1 and words[index].text.islower():
+            index += 1
+            continue
+        end = _run(words, index, text)
+        if end > index and (span := _judge(words, index, end, text)):
+            found.append(span)
+        index = max(end, index + 1)
+    return found
+
+
+def _word(match: re.Match[str]) -> _Word:
+    bare, lower, weight = _seen(match[0])
+    start = match.start()
+    return _Word(bare, start, start + len(bare), lower, weight)
+
+
+@lru_cache(maxsize=50_000)
+def _seen(text: str) -> tuple[str, str, int]:
+    """A token without its stop and its possessive; in lower case; its weight."""
+    bare = text.rstrip(".")
+    lower = bare.lower().replace("’", "'")
+    if lower.endswith("'s"):
+        bare, lower = bare[:-2], lower[:-2]
+    return bare, lower, _weight(bare)
+
+
+def _weight(word: str) -> int:
+    lower = word.lower().replace("’", "'").removesuffix("'s")
+    if lower in PROTECTED:
+        return -1
+    if re.match(r"(?:[OD]['’]|Mc|Mac)[A-Z]", word):
+        return SURE
+    if (weight := name_weights().get(lower)) is not None:
+        return weight
+    if "-" in lower or "'" in lower:
+        return _joined(lower)
+    return 0 if _unknown(word) else -1
+
+
+def _joined(lower: str) -> int:
+    """Smith-Jones."""
+    parts = [name_weights().get(part, -1) for part in re.split("[-']", lower)]
+    return max(parts) if min(parts) > 0 and "-" in lower else -1
+
+
+def _unknown(word: str) -> bool:
+    """Capitalised, and neither English nor medicine."""
+    lower = word.lower()
+    return word[:1].isupper() and lower not in word_counts() and lower not in PROTECTED
+
+
+def _run(words: Sequence[_Word], first: int, text: str) -> int:
+    """The end of the words from `first` on that may be one name; `first` itself where it cannot begin one."""
+    if not _begins(words, first, text):
+        return first
+    small = words[first].text[0].islower()
+    end = first + 1
+    while end < len(words) and end - first < 5:
+        gap, word = text[words[end - 1].end : words[end].start], words[end]
+        gap = gap.removeprefix(".") if len(words[end - 1].text) == 1 or words[end - 1].lower in ABBREVIATED else gap
+        if not _BREAK.match(gap) or ("," in gap and (end - first > 1 or word.weight < POSSIBLE or words[first].weight < LIKELY)):
+            break
+        if not _continues(words, end, small):
+            break
+        end += 1
+    while end - 1 > first and words[end - 1].lower in PARTICLES:
+        end -= 1
+    return end
+
+
+def _begins(words: Sequence[_Word], index: int, text: str) -> bool:
+    word = words[index]
+    before = words[index - 1].lower if index and text[words[index - 1].end : word.start].strip() in ("", ".") else ""
+    if word.lower in TITLES or (word.lower in CALLINGS and word.lower != "miss"):
+        return False
+    if before in TITLES:
+        return (word.text[0].isupper() or word.weight > 0) and not (word.lower in NOUNS or word.lower in DEGREES)
+    if word.text[0].islower():
+        return word.weight >= LIKELY and len(word.text) > 2
+    initial = (
+        len(word.text) == 1
+        and index + 1 < len(words)
+        and words[index + 1].weight >= LIKELY
+        and words[index + 1].text[0].isupper()
+        and text[word.end : word.end + 1] == "."
+    )
+    return (word.weight >= 0 and len(word.text) > 1 and word.lower not in DEGREES) or initial
+
+
+def _continues(words: Sequence[_Word], index: int, small: bool) -> bool:
+    word = words[index]
+    if word.lower in PARTICLES and word.text.islower():
+        after = next((other for other in words[index + 1 : index + 3] if other.lower not in PARTICLES), None)
+        return after is not None and after.weight > 0 and after.text[0].isupper() != small
+    if small:
+        return word.weight >= LIKELY and word.text.islower()
+    return word.text[0].isupper() and (word.weight >= 0 or (len(word.text) == 1 and word.text != "I")) and word.lower not in DEGREES
+
+
+def _judge(words: Sequence[_Word], first: int, end: int, text: str) -> tuple[int, int] | None:
+    """The span of a run that is a name."""
+    run = words[first:end]
+    before = _before(words, first, text)
+    score = sum(max(word.weight, 0) for word in run) + (before if len(run) == 1 else max(before, 0)) + _after(words, end, text)
+    small = run[0].text[0].islower()
+    if len(run) == 1 and run[0].text.isupper():
+        score -= run[0].weight if len(run[0].text) < 5 else 1
+    if score < (ENOUGH_SMALL if small else ENOUGH):
+        return None
+    return run[0].start, run[-1].end
+
+
+def _before(words: Sequence[_Word], first: int, text: str) -> int:
+    if not first:
+        return -1 if words[first].weight < SURE else 0
+    before = words[first - 1]
+    gap = text[before.end : words[first].start]
+    if gap.strip(" .") == "" and before.lower in TITLES:
+        return 6
+    if "\n" in gap or "." in gap or "?" in gap or "!" in gap:
+        return -1 if words[first].weight < SURE else 0
+    if ":" in gap:
+        return -1 if words[first].weight < SURE else 0
+    if gap.strip(" ,") or (before.weight > 0 and before.text[0].isupper()):
+        return 0
+    if before.lower in CALLINGS:
+        return 3 if words[first].weight != POSSIBLE else 1
+    if before.lower in RELATIONS or (before.lower == "is" and first > 1 and words[first - 2].lower in RELATIONS | {"name"}):
+        return 2
+    return 1 if before.lower in LEADS else 0
+
+
+def _after(words: Sequence[_Word], end: int, text: str) -> int:
+    last = words[end - 1]
+    if end == len(words):
+        return 0
+    after = words[end]
+    gap = text[last.end : after.start]
+    owner = gap.lower().replace("’", "'").startswith("'s")
+    gap = gap[2:] if owner else gap
+    if after.lower in NOUNS and gap in (" ", "-", "/"):
+        return -9
+    if after.text.lower() in DEGREES and gap.strip(", ") == "" and after.text[-1].isupper():
+        return 4
+    if gap == " " and after.lower in DOES and after.text.islower():
+        return 1
+    return 1 if owner else 0
+
+
+def clean(text: str, found: Found) -> str:
+    """The text with its names replaced, which `found` counts."""
+    places = spans(text)
+    if not places:
+        return text
+    found["NAME"] = found.get("NAME", 0) + len(places)
+    pieces, last = list[str](), 0
+    for start, end in places:
+        pieces += (text[last:start], tag("NAME"))
+        last = end
+    return "".join((*pieces, text[last:]))
