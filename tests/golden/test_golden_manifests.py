@@ -91,7 +91,7 @@ def routing() -> list[Manifest]:
 def prepare() -> list[Manifest]:
     sources = (("sources.claims.csv[0].uri", "s3://regimen/raw/c.csv", "e1"),)
     facts = dataset.DatasetFacts(sources, None, None, TrainingDatasetStatus())
-    return made(dataset.decide(owner("TrainingDataset", "business"), dataset_spec(), facts, SETTINGS).actions)
+    return made(dataset.decide(owner("TrainingDataset", "business"), dataset_spec(), facts, SETTINGS, 0.0).actions)
 
 
 def imported() -> list[Manifest]:

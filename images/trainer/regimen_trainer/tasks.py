@@ -1,6 +1,7 @@
 """The tasks: how a row becomes a prompt, and how an answer becomes a label.
 
-Prompts are jinja2 files beside this module, so that what a model is asked is text to read and not code. The same functions render
+Prompts are text files in `templates/` that a user may replace: `{{ column }}` stands for a column's value, and there is nothing else to them,
+so that a prompt can be read by whoever signs for it, runs no code, and is filled in for a million rows at once. The same templates render
 training rows, held-out rows and the requests of anyone who wants to ask a model served after training. No model library is needed.
 """
 
@@ -9,22 +10,27 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypedDict
+from importlib.resources import files
+from typing import Self, TypedDict
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, UndefinedError
-
+from regimen.spec.dataset import DatasetTask
 from regimen_trainer.errors import InputError
 
-PLACES = {"medicalAnalysis": "bimedix_medical_analysis", "adjudication": "openins_adjudication", "clinicalDocs": "scribe_clinical_docs"}
-"""Stem of each task's files, as the business named them."""
-COMPLETIONS = {"medicalAnalysis": "medical_analysis", "adjudication": "final_decision", "clinicalDocs": "final_document"}
-"""Column that the model learns to write, per task."""
-NEVER_ASKED = frozenset({"adjudication_decision", "final_decision", "final_document"})
-"""Columns that no prompt may see: they are the answer or give it away."""
+STEMS = {"medicalAnalysis": "bimedix_medical_analysis", "adjudication": "openins_adjudication", "clinicalDocs": "scribe_clinical_docs"}
+"""Stem of each task's files, as the business named them; other tasks' files have the task's own name."""
 DEFAULT_LABELS = ("APPROVED", "DENIED")
+LABELS = "labels"
+"""What a template calls the labels of its task."""
 
 TIERS = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 """Lower bounds of the cost tiers 1 to 9: a digit that small models read more easily than a number's length."""
+DERIVED = {
+    "service_year": ("service_date", "left({}, 4)"),
+    "amount": ("claim_amount", "CAST(trunc({}) AS BIGINT)"),
+    "cost_tier": ("claim_amount", "(" + " + ".join(f"CAST({{}} >= {bound} AS INT)" for bound in TIERS) + ")"),
+}
+"""What prompts show instead of a row's exact values, from which column, and how SQL says it: the year alone, whole dollars, a cost tier."""
+_FIELD = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 class Message(TypedDict):
@@ -35,31 +41,87 @@ class Message(TypedDict):
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """What the model is asked, and what it should answer."""
+class Template:
+    """Text with places for columns: literal, column, literal, column, …, literal."""
 
-    prompt: list[Message]
-    completion: list[Message]
+    parts: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Self:
+        """Raises InputError for braces that are not `{{ column }}`."""
+        parts = tuple(_FIELD.split(text.strip()))
+        for literal in parts[::2]:
+            if "{{" in literal or "{%" in literal:
+                raise InputError(f"{where}: only {{{{ column }}}} is understood, no other braces; see docs/prompts.md")
+        return cls(parts)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that it shows, in order."""
+        return self.parts[1::2]
+
+    def render(self, values: Mapping[str, object]) -> str:
+        """The text with values in the columns' places. Raises InputError naming a column that is missing."""
+        try:
+            return "".join(str(values[part]) if index % 2 else part for index, part in enumerate(self.parts))
+        except KeyError as error:
+            raise InputError(f"the prompt needs column {error.args[0]}, which the row lacks; add it") from error
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a task asks: the system's message, the user's."""
+
+    system: Template
+    user: Template
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All that it shows, in order."""
+        return (*self.system.columns, *self.user.columns)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that it shows, in order."""
+        return tuple(name for name in self.fields if name != LABELS)
+
+
+def template_of(task: DatasetTask) -> Question:
+    """A task's prompt: its own, or the file of that name."""
+    if task.prompt is None:
+        return shipped(task.name)
+    return Question(
+        Template.parse(task.prompt.system, f"tasks {task.name}: prompt.system"),
+        Template.parse(task.prompt.user, f"tasks {task.name}: prompt.user"),
+    )
 
 
 @cache
-def _template(name: str) -> Template:
-    environment = Environment(loader=PackageLoader("regimen_trainer"), undefined=StrictUndefined, autoescape=False)
-    return environment.get_template(name)
+def shipped(task: str) -> Question:
+    """The prompt that comes with the trainer."""
+    folder = files("regimen_trainer") / "templates"
+    system, user = (
+        Template.parse((folder / f"{task}.{role}.txt").read_text(encoding="utf-8"), f"{task}.{role}.txt") for role in ("system", "user")
+    )
+    return Question(system, user)
 
 
 def render(task: str, row: Mapping[str, object], labels: Sequence[str] = DEFAULT_LABELS) -> list[Message]:
-    """The messages that ask a model for a task's answer on a row. Raises InputError naming a column that the row lacks."""
-    seen = {name: value for name, value in row.items() if name not in NEVER_ASKED} | derived(row)
-    try:
-        system, user = (_template(f"{task}.{role}.jinja").render(seen, labels=labels) for role in ("system", "user"))
-    except UndefinedError as error:
-        raise InputError(f"task {task} needs a column that the row lacks: {error.message}; add it") from error
-    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    """The messages that ask a model for the answer on a row, for a task whose prompt comes with the trainer. Raises InputError."""
+    values = {**row, **derived(row), LABELS: label_list(labels)}
+    question = shipped(task)
+    return [
+        Message(role=role, content=template.render(values)) for role, template in (("system", question.system), ("user", question.user))
+    ]
+
+
+def label_list(labels: Sequence[str]) -> str:
+    """The labels as a prompt names them."""
+    return " or ".join(labels)
 
 
 def derived(row: Mapping[str, object]) -> dict[str, object]:
-    """What prompts show instead of a row's exact values: the year alone, whole dollars, a cost tier.
+    """The values of DERIVED for one row.
 
     >>> derived({"service_date": "2024-03-14", "claim_amount": "6120.50"})
     {'service_year': '2024', 'amount': 6120, 'cost_tier': 6}
@@ -71,12 +133,6 @@ def derived(row: Mapping[str, object]) -> dict[str, object]:
         amount = float(str(row["claim_amount"]))
         shown |= {"amount": int(amount), "cost_tier": bisect_right(TIERS, amount)}
     return shown
-
-
-def exchange(task: str, row: Mapping[str, object], labels: Sequence[str] = DEFAULT_LABELS) -> Exchange:
-    """A row as prompt and completion, in TRL's conversational form."""
-    answer = str(row[COMPLETIONS[task]])
-    return Exchange(render(task, row, labels), [{"role": "assistant", "content": answer}])
 
 
 def parse_label(text: str, labels: Sequence[str]) -> str | None:

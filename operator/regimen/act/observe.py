@@ -1,5 +1,8 @@
 """Gather the facts of one resource, live. Deciding is `regimen.plan`'s; here nothing is judged and nothing is changed."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from regimen.act.arms import ServiceArms
 from regimen.act.cards import card_facts, lender_facts, stepped_aside
 from regimen.act.cluster import Cluster, Object
@@ -26,7 +29,7 @@ from regimen.spec.artifacts import (
     progress_key,
     stage_record_key,
 )
-from regimen.spec.dataset import TrainingDatasetSpec, TrainingDatasetStatus
+from regimen.spec.dataset import Source, TrainingDatasetSpec, TrainingDatasetStatus
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
@@ -42,15 +45,32 @@ class Observer:
         self.settings = settings
         self.arms = arms
 
-    def dataset(self, owner: Owner, spec: TrainingDatasetSpec, obj: Object) -> DatasetFacts:
-        sources = tuple((field, uri, self.store.tag(uri)) for field, uri in _source_files(spec))
-        hashed = dataset_plan.input_hash(spec, sources)
-        return DatasetFacts(
-            sources=sources,
-            prepared=document(self.store, prepared_key(owner.namespace, owner.name, hashed), DatasetManifest),
-            job=job_facts(self.cluster, owner.namespace, dataset_plan.job_name(owner, hashed)),
-            previous=status_of(obj, TrainingDatasetStatus),
+    def dataset(self, owner: Owner, spec: TrainingDatasetSpec, obj: Object, now: float) -> DatasetFacts:
+        sources = tuple(self._sources(spec))
+        facts = DatasetFacts(sources, None, None, status_of(obj, TrainingDatasetStatus), self._tokenizer(owner.namespace, spec))
+        try:
+            made_from = dataset_plan.inputs(owner, spec, sources, now)
+        except ValueError:
+            return facts  # decide asks the same and says what is wrong
+        return replace(
+            facts,
+            prepared=document(self.store, prepared_key(owner.namespace, owner.name, made_from.prepared), DatasetManifest),
+            job=job_facts(self.cluster, owner.namespace, dataset_plan.job_name(owner, made_from.job)),
         )
+
+    def _sources(self, spec: TrainingDatasetSpec) -> Iterator[tuple[str, str, str | None]]:
+        for name in ("claims", "documents"):
+            source: Source | None = getattr(spec.sources, name)
+            for kind in ("csv", "golden") if source else ():
+                for index, file in enumerate(getattr(source, kind)):
+                    field = f"sources.{name}.{kind}[{index}].uri"
+                    found = self.store.matching(file.uri)
+                    yield from ((field, uri, tag) for uri, tag in found.items()) if found else [(field, file.uri, None)]
+
+    def _tokenizer(self, namespace: str, spec: TrainingDatasetSpec) -> str | None:
+        base = self.cluster.get("ModelVersion", namespace, spec.tokens.base_ref.name) if spec.tokens else None
+        weights = spec_of(base, ModelVersionSpec).weights if base else None
+        return weights.s3.uri if weights else None
 
     def version(self, owner: Owner, spec: ModelVersionSpec) -> VersionFacts:
         published = document(self.store, manifest_key(owner.namespace, spec.model, spec.version), VersionManifest)
@@ -161,11 +181,3 @@ class Observer:
             return None
         files = sorted(spec_of(obj, ModelVersionSpec).gguf, key=lambda file: file.quantization != quantization)
         return Artifact(path=files[0].uri.rsplit("/", 1)[1], uri=files[0].uri, sha256=files[0].sha256, bytes=0)
-
-
-def _source_files(spec: TrainingDatasetSpec) -> list[tuple[str, str]]:
-    sources = spec.sources
-    files = [(f"sources.claims.csv[{i}].uri", file.uri) for i, file in enumerate(sources.claims.csv)] if sources.claims else []
-    if sources.documents:
-        files += [(f"sources.documents.csv[{i}].uri", file.uri) for i, file in enumerate(sources.documents.csv)]
-    return files

@@ -79,7 +79,7 @@ class Reconciler:
         match owner.kind:
             case "TrainingDataset":
                 wanted = TrainingDatasetSpec.model_validate(spec)
-                return dataset.decide(owner, wanted, self.observer.dataset(owner, wanted, obj), settings)
+                return dataset.decide(owner, wanted, self.observer.dataset(owner, wanted, obj, now), settings, now)
             case "ModelVersion":
                 model = ModelVersionSpec.model_validate(spec)
                 return version.decide(owner, model, self.observer.version(owner, model), settings)

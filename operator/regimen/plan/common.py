@@ -3,13 +3,13 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from regimen.plan.actions import Manifest
-from regimen.spec.meta import API_VERSION, GROUP
+from regimen.spec.meta import API_VERSION, GROUP, SecretKeyRef
 
 FINALIZER = f"{GROUP}/finish"
 MANAGED = {"app.kubernetes.io/managed-by": "regimen"}
@@ -151,6 +151,7 @@ def trainer_job(
     priority_class: str | None = None,
     deadline_seconds: int | None = None,
     backoff_limit: int = 3,
+    env: Sequence[Manifest] = (),
 ) -> Manifest:
     """A Job of one trainer pod. Exit code 2 says that the input is at fault: it fails the Job at once.
 
@@ -174,7 +175,7 @@ def trainer_job(
                 "image": settings.trainer_image,
                 "imagePullPolicy": settings.pull_policy,
                 "args": ["run-task"],
-                "env": [{"name": "REGIMEN_TASK", "value": task_json}, {"name": "HOME", "value": "/scratch"}],
+                "env": [{"name": "REGIMEN_TASK", "value": task_json}, {"name": "HOME", "value": "/scratch"}, *env],
                 "envFrom": [{"secretRef": {"name": BUCKET_SECRET}}],
                 "resources": resources,
                 "securityContext": container_security(),
@@ -203,6 +204,11 @@ def trainer_job(
         "metadata": {"name": name, "namespace": owner.namespace, "labels": labels, "ownerReferences": [owner.reference()]},
         "spec": spec,
     }
+
+
+def secret_env(name: str, ref: SecretKeyRef) -> Manifest:
+    """An environment variable whose value a Secret holds."""
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
 
 
 def failure(job: JobFacts) -> str:

@@ -2,7 +2,7 @@
 
     datasets/<namespace>/<dataset>/<digest12>/…            a dataset revision; manifest.json last
     datasets/<namespace>/<dataset>/prepared/<spec hash>.json   the revision that a spec gave; written last
-    surrogates/<namespace>/<dataset>.json                  table of de-identification surrogates (restricted)
+    restricted/<namespace>/<dataset>/…                     what a dataset remembers between revisions: surrogates, sides, rows (restricted)
     models/<namespace>/<model>/<version>/claim.json        who may publish this version (written once)
     models/<namespace>/<model>/<version>/<stage>/<digest12>/…   files of a stage; never overwritten with other content
     models/<namespace>/<model>/<version>/jobs/<uid>/<stage>.json    what the stage made (written once)
@@ -93,6 +93,8 @@ class TaskFigures(Status):
     labels: dict[str, int] = Field(default_factory=dict, description="Rows by label, for label tasks.")
     train_path: str = Field(description="Training file, relative to the revision.")
     test_path: str = Field(description="Held-out file, relative to the revision.")
+    tokens_p95: int | None = Field(None, description="Tokens of 95 of 100 training rows at most; with spec.tokens.")
+    truncated_percent: float | None = Field(None, description="Training rows longer than spec.tokens.maxLength.")
 
 
 class DatasetManifest(Status):
@@ -105,6 +107,7 @@ class DatasetManifest(Status):
     rows_read: int
     rows_used: int
     rejected: dict[str, int] = Field(default_factory=dict, description="Rejected rows by reason.")
+    warnings: list[str] = Field(default_factory=list, description="What a person should look at, a sentence each.")
     published_at: datetime
 
 
@@ -138,6 +141,10 @@ def short(digest: str) -> str:
 
 def dataset_prefix(namespace: str, dataset: str, digest: str) -> str:
     return f"datasets/{namespace}/{dataset}/{short(digest)}/"
+
+
+def memory_prefix(namespace: str, dataset: str) -> str:
+    return f"restricted/{namespace}/{dataset}/"
 
 
 def prepared_key(namespace: str, dataset: str, spec_hash: str) -> str:

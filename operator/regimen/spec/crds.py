@@ -131,7 +131,7 @@ def object_schema(model: type[BaseModel]) -> Schema:
         schema["required"] = required
     if properties:
         schema["properties"] = properties
-    if rules := [_rule(rule) for rule in RULES.get(model, ())]:
+    if rules := [_rule(rule) for owner, given in RULES.items() if issubclass(model, owner) for rule in given]:
         schema["x-kubernetes-validations"] = rules
     return schema
 

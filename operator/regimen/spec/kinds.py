@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
-from regimen.spec.dataset import Sources, TaskOutput, TrainingDatasetSpec, TrainingDatasetStatus
+from regimen.spec.dataset import (
+    OWN_TASKS,
+    DatasetTask,
+    Deidentify,
+    Source,
+    Sources,
+    TaskOutput,
+    TrainingDatasetSpec,
+    TrainingDatasetStatus,
+)
 from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus
 from regimen.spec.meta import KindStatus, Spec
 from regimen.spec.rollout import Analysis, Guardrail, ModelRolloutSpec, ModelRolloutStatus, Step
@@ -175,20 +184,46 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def _task_needs(task: str, source: str) -> Rule:
+def _task_needs(source: str, own: str) -> Rule:
     return Rule(
-        f"self.tasks.all(t, t.name != '{task}') || has(self.sources.{source})",
-        f"tasks: {task} needs sources.{source}; add it or remove the task",
+        f"self.tasks.all(t, (t.name in {own} || (has(t.source) && t.source == '{source}')) ? has(self.sources.{source}) : true)",
+        f"tasks: a task of {source} needs sources.{source}; add it or remove the task",
         ".tasks",
     )
 
 
+_OWN = {source: str([name for name, (reads, _) in OWN_TASKS.items() if reads == source]) for source in ("claims", "documents")}
+
 RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
     Sources: (Rule("has(self.claims) || has(self.documents)", "sources is empty; give claims, documents or both"),),
+    Source: (
+        Rule(
+            "(has(self.csv) && self.csv.size() > 0) != has(self.sql)",
+            "exactly one of csv and sql says where the rows come from; write one, remove the other",
+        ),
+    ),
+    DatasetTask: (
+        Rule(
+            f"self.name in {list(OWN_TASKS)} ? !has(self.source) && !has(self.completion) "
+            ": has(self.source) && has(self.completion) && has(self.prompt)",
+            f"tasks: {', '.join(OWN_TASKS)} know their source and completion; a task of your own needs source, completion and prompt",
+        ),
+    ),
+    Deidentify: (
+        Rule(
+            "(has(self.method) && self.method == 'None') == has(self.attestation)",
+            "deidentify: method None needs an attestation of who says that the texts are de-identified, and only None takes one",
+        ),
+    ),
     TrainingDatasetSpec: (
-        _task_needs("medicalAnalysis", "claims"),
-        _task_needs("adjudication", "claims"),
-        _task_needs("clinicalDocs", "documents"),
+        _task_needs("claims", _OWN["claims"]),
+        _task_needs("documents", _OWN["documents"]),
+        Rule(
+            "has(self.refresh) || !((has(self.sources.claims) && has(self.sources.claims.sql)) || "
+            "(has(self.sources.documents) && has(self.sources.documents.sql)))",
+            "sources: sql needs refresh, because a database does not say when its rows changed; write a schedule",
+            ".sources",
+        ),
     ),
     TaskOutput: (
         Rule(
@@ -228,7 +263,7 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
     ),
 }
 
-SETS: frozenset[str] = frozenset({"labels", "quantizations", "compareWith", "targetModules", "knownValues"})
+SETS: frozenset[str] = frozenset({"labels", "quantizations", "compareWith", "targetModules", "knownValues", "groupBy"})
 """Lists of scalars in specs that say nothing by repeating an item."""
 
 MAPS: dict[type[BaseModel], dict[str, str]] = {

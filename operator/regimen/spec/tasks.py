@@ -23,6 +23,12 @@ class PrepareTask(Spec):
     dataset: str
     spec_hash: str = Field(description="Names the record of what this spec gave: `prepared_key`.")
     spec: TrainingDatasetSpec
+    tokenizer_uri: str | None = Field(None, description="s3:// prefix of weights whose tokenizer measures lengths (Hugging Face layout).")
+
+
+def sql_variable(source: str) -> str:
+    """Environment variable in which a prepare pod finds a source's SQLAlchemy URL."""
+    return f"REGIMEN_SQL_{source.upper()}"
 
 
 class ImportTask(Spec):

@@ -9,12 +9,12 @@ StoreError                          anything that went wrong with the bucket
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import boto3
@@ -58,10 +58,11 @@ def split_uri(uri: str) -> tuple[str, str]:
     >>> split_uri("s3://business/raw/claims.csv")
     ('business', 'raw/claims.csv')
     """
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc:
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
         raise StoreError(f"{uri!r} is not an address of the form s3://bucket/key")
-    return parts.netloc, parts.path.lstrip("/")
+    return bucket, key.lstrip("/")
 
 
 @contextmanager
@@ -156,6 +157,20 @@ class Store:
                 return self._s3.head_object(Bucket=bucket, Key=key)["ETag"]
         except NotFoundError:
             return None
+
+    def matching(self, uri: str) -> dict[str, str]:
+        """Objects that an address names, with their entity tags: one, or with * and ? in it (never across a /) any number, sorted."""
+        if not any(char in uri for char in "*?"):
+            tag = self.tag(uri)
+            return {} if tag is None else {uri: tag}
+        bucket, pattern = split_uri(uri)
+        start = re.split(r"[*?]", pattern, maxsplit=1)[0]
+        parts = (r"[^/]*" if char == "*" else "[^/]" if char == "?" else re.escape(char) for char in pattern)
+        looks = re.compile("".join(parts))
+        with _translated(uri):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=start)
+            found = {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
+        return {f"s3://{bucket}/{key}": tag for key, tag in sorted(found.items()) if looks.fullmatch(key)}
 
     def keys(self, prefix: str) -> list[str]:
         """Keys of our bucket that begin with prefix, sorted."""

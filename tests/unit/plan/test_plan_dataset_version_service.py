@@ -66,8 +66,12 @@ DATASETS: dict[str, tuple[DatasetFacts, str, str, bool]] = {
 }
 
 
+NOW = 1_790_000_000.0
+"""2026-09-21, some time after the dataset was created."""
+
+
 def decide_dataset(facts: DatasetFacts, **changes: Any) -> Plan:
-    return dataset.decide(DATASET, dataset_spec(**changes), facts, SETTINGS)
+    return dataset.decide(DATASET, dataset_spec(**changes), facts, SETTINGS, NOW)
 
 
 @pytest.mark.parametrize("row", DATASETS)
@@ -88,15 +92,68 @@ def test_a_failed_dataset_says_that_it_starts_again_by_itself() -> None:
     assert message == "column claim_amount is missing; a corrected source or spec starts again by itself"
 
 
+REFRESH = {"schedule": "0 1 * * *", "timeZone": "UTC"}
+
+
+def made_from(sources: Any = SOURCES, now: float = NOW, **changes: Any) -> dataset.Inputs:
+    return dataset.inputs(DATASET, dataset_spec(**changes), sources, now)
+
+
 @pytest.mark.parametrize("change", [{"split": {"seed": 7}}, {"maxRejectedPercent": 5}])
 def test_a_changed_spec_is_another_input(change: dict[str, Any]) -> None:
-    assert dataset.input_hash(dataset_spec(), SOURCES) != dataset.input_hash(dataset_spec(**change), SOURCES)
+    assert made_from() != made_from(**change)
 
 
 def test_changed_content_is_another_input_and_the_same_is_the_same() -> None:
     other = (SOURCES[0], (*SOURCES[1][:2], "e3"))
-    assert dataset.input_hash(dataset_spec(), SOURCES) != dataset.input_hash(dataset_spec(), other)
-    assert dataset.input_hash(dataset_spec(), SOURCES) == dataset.input_hash(dataset_spec(), tuple(SOURCES))
+    assert made_from() != made_from(other)
+    assert made_from() == made_from(tuple(SOURCES))
+
+
+def test_with_a_refresh_content_counts_when_it_is_due_and_mends_a_failed_run_at_once() -> None:
+    other = (SOURCES[0], (*SOURCES[1][:2], "e3"))
+    before, changed = made_from(refresh=REFRESH), made_from(other, refresh=REFRESH)
+    assert before.prepared == changed.prepared, "what the last refresh gave stands until the next"
+    assert before.job != changed.job, "a corrected source is another job"
+    assert before.following is not None
+    due = made_from(now=before.following, refresh=REFRESH)
+    assert due.prepared != before.prepared
+    assert due.following == before.following + 86400
+
+
+@pytest.mark.parametrize(
+    ("refresh", "message"),
+    [
+        ({"schedule": "0 1 * * *", "timeZone": "Moon/Base"}, "refresh.timeZone: Moon/Base is no IANA time zone"),
+        ({"schedule": "whenever it suits"}, "refresh.schedule: 'whenever it suits' is no cron expression"),
+    ],
+)
+def test_a_wrong_refresh_is_named(refresh: dict[str, Any], message: str) -> None:
+    plan = decide_dataset(NEW, refresh=refresh)
+    assert said(plan)[0] == "Invalid"
+    assert message in (plan.status.message or "")
+
+
+def test_ready_says_when_the_next_refresh_is() -> None:
+    plan = decide_dataset(replace(NEW, prepared=revision()), refresh=REFRESH)
+    assert isinstance(plan.status, TrainingDatasetStatus)
+    assert (plan.status.next_refresh or "").endswith("T01:00:00Z")
+
+
+def test_a_query_gets_its_url_from_the_secret() -> None:
+    sql = {"urlFrom": {"secretKeyRef": {"name": "claims-db", "key": "url"}}, "query": "SELECT * FROM claims_history"}
+    plan = decide_dataset(NEW, sources={"claims": {"csv": [], "sql": sql}}, refresh=REFRESH)
+    job = next(action.manifest for action in plan.actions if isinstance(action, Create))
+    env = job["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "REGIMEN_SQL_CLAIMS", "valueFrom": {"secretKeyRef": {"name": "claims-db", "key": "url"}}} in env
+
+
+def test_token_lengths_need_weights() -> None:
+    tokens = {"baseRef": {"name": "openins-baseline"}, "maxLength": 512}
+    plan = decide_dataset(NEW, tokens=tokens)
+    assert said(plan)[:2] == ("Invalid", "TokenizerMissing")
+    with_weights = decide_dataset(replace(NEW, tokenizer_uri="s3://regimen/base/"), tokens=tokens)
+    assert said(with_weights)[0] == "Preparing"
 
 
 def test_a_new_revision_remembers_the_one_before() -> None:
@@ -108,10 +165,15 @@ def test_a_new_revision_remembers_the_one_before() -> None:
     assert again.events == ()
 
 
-def test_few_rows_are_a_warning_not_a_refusal() -> None:
-    plan = decide_dataset(replace(NEW, prepared=revision()), sources={"claims": {"minRows": 5000}})
+def test_few_rows_and_other_warnings_are_conditions_not_refusals() -> None:
+    warned = revision().model_copy(
+        update={"warnings": ["sources.claims.minRows: 900 usable claims of 1000 asked for", "3 rows are in quarantine"]}
+    )
+    plan = decide_dataset(replace(NEW, prepared=warned))
     assert said(plan)[0] == "Ready"
-    assert "sources.claims.minRows 5000" in next(verdict for verdict in plan.conditions if verdict.type == "FewRows").message
+    told = {verdict.type: verdict.message for verdict in plan.conditions}
+    assert told["FewRows"] == "sources.claims.minRows: 900 usable claims of 1000 asked for"
+    assert told["Attention"] == "3 rows are in quarantine"
 
 
 # ModelVersion

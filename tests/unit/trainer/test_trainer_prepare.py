@@ -1,107 +1,76 @@
 """From exports to files: which rows are used, why the others are not, and that the same input gives the same revision."""
 
-import csv
 import json
+import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from trainer_exports import Dataset, claims, claims_source, documents, ids_of, lines_of, spec_of, write_rows
 
-from regimen.spec.dataset import TrainingDatasetSpec
 from regimen_trainer.commands import prepare_data
-from regimen_trainer.data.local import default_spec
-from regimen_trainer.data.prepare import Outcome, prepare
-from regimen_trainer.data.publish import write_reports
-from regimen_trainer.data.surrogates import SurrogateTable
 from regimen_trainer.errors import InputError
 from regimen_trainer.generator.write import write_all
 
-GOOD = {
-    "claim_id": "C1",
-    "policy_id": "P1",
-    "claim_number": "N-1",
-    "diagnosis_codes": "M54.50",
-    "procedure_codes": "72148",
-    "claim_amount": "120.00",
-    "service_date": "2024-03-14",
-    "medical_analysis": "Text of the first claim.",
-    "adjudication_decision": "deny",
-    "final_decision": "DENIED",
-    "patient_name": "Maria Gonzalez",
-    "member_id": "MBR123456",
-}
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset(tmp_path)
 
 
-def claims(count: int, **changes: str) -> list[dict[str, str]]:
-    rows = [
-        {
-            **GOOD,
-            "claim_id": f"C{index}",
-            "policy_id": f"P{index}",
-            "claim_number": f"N-{index}",
-            "final_decision": ("APPROVED", "DENIED")[index % 2],
-            "medical_analysis": f"alpha{index} beta{index * 3} gamma{index * 5} delta{index * 7}.",
-        }
-        for index in range(count)
-    ]
-    rows[0] |= changes
-    return rows
+def test_unusable_rows_are_counted_by_reason_and_listed_without_values(dataset: Dataset) -> None:
+    changes = {
+        "invalid claim_amount": [{"claim_amount": bad} for bad in ("n/a", "-1", "nan", "inf", "1e300", "1,5", "")],
+        "invalid service_date": [{"service_date": bad} for bad in ("unknown", "14.03.2024", "2024-02-30", "2024-13-01", "2024-03-14x")],
+        "invalid medical_analysis": [{"medical_analysis": bad} for bad in ("", "  ", "\u00a0\t\n")],
+        "invalid final_decision": [{"final_decision": bad} for bad in ("MAYBE", "")],
+        "invalid claim_id": [{"claim_id": " "}],
+        "repeated claim_id": [{"claim_id": "C19"}, {"claim_id": " C19 "}],
+    }
+    rows = claims(100)
+    broken = [change for many in changes.values() for change in many]
+    rows[20 : 20 + len(broken)] = [row | change for row, change in zip(rows[20:], broken, strict=False)]
+    out = dataset.prepare({"claims": rows})
+    assert dataset.outcome.rejected == {reason: len(many) for reason, many in changes.items()}
+    assert (dataset.outcome.read, dataset.outcome.used) == (100, 100 - len(broken))
+    rejects = (out / "rejects.csv").read_text().splitlines()
+    assert rejects[0] == "source,file,row,reason"
+    assert rejects[1] == "claims,claims.csv,row 21,invalid claim_amount"
+    assert len(rejects) == 1 + len(broken)
 
 
-def run(tmp_path: Path, rows: list[dict[str, str]], table: SurrogateTable | None = None, **changes: Any) -> tuple[Outcome, Path]:
-    path = tmp_path / "claims.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    document = default_spec(["claims"], 0.2, 1, ["patient_name", "member_id"]).model_dump(by_alias=True, exclude_none=True) | changes
-    out = tmp_path / "out"
-    return prepare(TrainingDatasetSpec.model_validate(document), {"claims": [path]}, table or SurrogateTable.empty(), out), out
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"claim_amount": "n/a"}, "invalid claim_amount"),
-        ({"claim_amount": "-1"}, "invalid claim_amount"),
-        ({"claim_amount": "nan"}, "invalid claim_amount"),
-        ({"service_date": "unknown"}, "invalid service_date"),
-        ({"medical_analysis": "  "}, "invalid medical_analysis"),
-        ({"final_decision": "MAYBE"}, "invalid final_decision"),
-        ({"claim_id": "C1"}, "repeated claim_id"),
-    ],
-)
-def test_unusable_rows_are_counted_by_reason(tmp_path: Path, change: dict[str, str], reason: str) -> None:
-    outcome, out = run(tmp_path, claims(20, **change))
-    assert outcome.rejected == {reason: 1}
-    assert (outcome.read, outcome.used) == (20, 19)
-    assert reason in (out / "rejects.csv").read_text()
-
-
-def test_exact_duplicates_are_dropped(tmp_path: Path) -> None:
+def test_sound_forms_of_values_are_taken(dataset: Dataset) -> None:
     rows = claims(20)
-    outcome, _ = run(tmp_path, [*rows, rows[3], rows[3]])
-    assert outcome.rejected == {"duplicate": 2}
+    rows[0] |= {"claim_amount": " 1e3 ", "service_date": "2024-03-14T10:00:00", "final_decision": " approved "}
+    rows[1] |= {"claim_amount": "0", "service_date": "2024-03-14 00:00:00"}
+    out = dataset.prepare({"claims": rows})
+    assert not dataset.outcome.rejected
+    assert "year 2024, amount $1000, cost tier 4" in json.dumps(lines_of(out, "bimedix*"))
 
 
-def test_pending_is_no_decision_but_still_has_an_analysis(tmp_path: Path) -> None:
-    outcome, out = run(tmp_path, claims(20, final_decision="pending"))
-    figures = {task.name: task.train + task.test for task in outcome.tasks}
+def test_exact_duplicates_are_dropped(dataset: Dataset) -> None:
+    rows = claims(20)
+    dataset.prepare({"claims": [*rows, rows[3], rows[3]]})
+    assert dataset.outcome.rejected == {"duplicate": 2}
+
+
+def test_pending_is_no_decision_but_still_has_an_analysis(dataset: Dataset) -> None:
+    out = dataset.prepare({"claims": claims(20, final_decision="pending")})
+    figures = {task.name: task.train + task.test for task in dataset.outcome.tasks}
     assert figures == {"medicalAnalysis": 20, "adjudication": 19}
-    assert not outcome.rejected
+    assert not dataset.outcome.rejected
     assert "PENDING" not in "".join(path.read_text() for path in out.glob("openins*.jsonl"))
 
 
-def test_pending_is_left_out_where_decisions_are_all_that_is_wanted(tmp_path: Path) -> None:
+def test_pending_is_left_out_where_decisions_are_all_that_is_wanted(dataset: Dataset) -> None:
     tasks = [{"name": "adjudication", "output": {"type": "Label", "labels": ["APPROVED", "DENIED"], "positive": "DENIED"}}]
-    outcome, _ = run(tmp_path, claims(20, final_decision="PENDING"), tasks=tasks, maxRejectedPercent=0)
-    assert outcome.rejected == {"pending": 1}
+    dataset.prepare({"claims": claims(20, final_decision="PENDING")}, spec_of(tasks=tasks, maxRejectedPercent=0))
+    assert dataset.outcome.rejected == {"pending": 1}
 
 
-def test_files_hold_conversations_without_identifiers(tmp_path: Path) -> None:
-    _, out = run(tmp_path, claims(20, medical_analysis="Maria Gonzalez (MBR123456), claim N-0, seen 2024-03-14."))
-    lines = [json.loads(line) for path in sorted(out.glob("*.jsonl")) for line in path.read_text().splitlines()]
+def test_files_hold_conversations_without_identifiers(dataset: Dataset) -> None:
+    out = dataset.prepare({"claims": claims(20, medical_analysis="Maria Gonzalez (MBR123456), claim N-0, seen 2024-03-14.")})
+    lines = lines_of(out)
     assert {tuple(line) for line in lines} == {("id", "prompt", "completion")}
     text = json.dumps(lines)
     assert not [word for word in ("Gonzalez", "MBR123456", "N-0", "2024-03-14", "deny") if word in text]
@@ -113,59 +82,176 @@ def test_files_hold_conversations_without_identifiers(tmp_path: Path) -> None:
     ]
 
 
-def test_same_rows_and_surrogates_give_the_same_revision(tmp_path: Path) -> None:
-    table = SurrogateTable.empty()
-    digests = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        outcome, out = run(tmp_path / name, claims(30), SurrogateTable.from_json(table.to_json()) if digests else table)
-        digests.append(write_reports(out, outcome, "Data"))
-    assert digests[0] == digests[1]
-    assert "<script" not in (out / "report.html").read_text()
+def test_known_values_of_a_person_have_one_surrogate_everywhere(dataset: Dataset) -> None:
+    rows = [row | {"medical_analysis": f"{row['medical_analysis']} Maria Gonzalez."} for row in claims(20)]
+    out = dataset.prepare({"claims": rows})
+    said = {line["completion"][0]["content"].partition("[patient_name ")[2] for line in lines_of(out, "bimedix*")}
+    assert len(said) == 1
+    again = dataset.prepare({"claims": [*rows, *[row | {"claim_id": f"D{index}"} for index, row in enumerate(rows)]]})
+    assert {line["completion"][0]["content"].partition("[patient_name ")[2] for line in lines_of(again, "bimedix*")} == said
 
 
-def test_too_many_unusable_rows_stop_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="maxRejectedPercent"):
-        run(tmp_path, [{**row, "claim_amount": "x"} if index % 2 else row for index, row in enumerate(claims(20))])
+def test_a_known_value_may_be_a_date_that_prompts_need(dataset: Dataset) -> None:
+    rows = claims(20, medical_analysis="Seen on 2024-03-14 for the knee.")
+    spec = spec_of(deidentify={"knownValues": ["service_date", "claim_amount"]})
+    text = json.dumps(lines_of(dataset.prepare({"claims": rows}, spec)))
+    assert "2024-03-14" not in text
+    assert "year 2024, amount $120" in text
+
+
+def test_columns_may_have_any_name(dataset: Dataset) -> None:
+    names = ["id", "side", "seq", "print", "label", "file", "row", "golden", 'quo"te', "Two Words", "größe", "grp", "ID"]
+    prompt = {"user": " ".join("{{ " + name + " }}" for name in names if name.isidentifier())}
+    task = {"name": "own", "source": "claims", "completion": "label", "output": {"type": "Text"}, "prompt": prompt}
+    prompt["user"] = prompt["user"].replace("{{ label }}", "")
+    rows = [row | {name: f"cell {name.lower()} {index}" for name in names} for index, row in enumerate(claims(20))]
+    known = {"knownValues": ['quo"te', "Two Words"]}
+    split = {"groupBy": ["file", "Two Words"], "stratifyBy": "row"}
+    rows[0]["label"] = 'The quotes: cell quo"te 0, cell two words 0.'
+    rows = [{name: value for name, value in row.items() if name != "ID"} for row in rows]
+    prompt["user"] = prompt["user"].replace("{{ ID }}", "")
+    spec = spec_of(tasks=[task], deidentify=known, sources=claims_source(split=split))
+    out = dataset.prepare({"claims": rows}, spec)
+    first = next(line for line in lines_of(out, "own*") if "quotes" in json.dumps(line))
+    assert "cell two words" not in json.dumps(first)
+    assert "cell id 0 cell side 0" in first["prompt"][1]["content"]
+
+
+def test_names_that_differ_in_case_alone_are_two_columns(dataset: Dataset) -> None:
+    rows = [{**row, "Claim_ID": "same", "CLAIM_AMOUNT": "x", "": ""} for row in claims(20)]
+    dataset.prepare({"claims": rows})
+    assert dataset.outcome.used == 20
+
+
+def test_a_numeric_column_can_be_what_is_learned(dataset: Dataset) -> None:
+    task = {
+        "name": "price",
+        "source": "claims",
+        "completion": "claim_amount",
+        "output": {"type": "Text"},
+        "prompt": {"user": "{{ diagnosis_codes }}?"},
+    }
+    out = dataset.prepare({"claims": claims(20)}, spec_of(tasks=[task]))
+    assert {line["completion"][0]["content"] for line in lines_of(out)} == {"120.0"}
+
+
+def test_same_rows_and_memory_give_the_same_revision_and_no_new_generation(dataset: Dataset) -> None:
+    first = dataset.prepare({"claims": claims(30)})
+    digest = dataset.report["digest"]
+    kept = sorted(path.name for path in dataset.memory.rglob("*"))
+    second = dataset.prepare({"claims": claims(30)})
+    assert dataset.report["digest"] == digest
+    assert sorted(path.name for path in dataset.memory.rglob("*")) == kept
+    assert all((second / path.name).read_bytes() == path.read_bytes() for path in first.glob("*.jsonl"))
+    assert "<script" not in (second / "report.html").read_text()
+
+
+def test_one_percent_of_new_rows_leave_the_old_lines_as_they_are_and_where_they_are(dataset: Dataset) -> None:
+    first = dataset.prepare({"claims": claims(200)})
+    second = dataset.prepare({"claims": claims(202)})
+    for path in first.glob("*.jsonl"):
+        old, new = path.read_text(), (second / path.name).read_text()
+        assert new.startswith(old)
+    assert len(lines_of(second, "bimedix*")) == 202
+    assert dataset.report["previousDigest"].startswith("sha256:")
+
+
+def test_rows_that_leave_the_export_leave_the_files_and_come_back_unchanged(dataset: Dataset) -> None:
+    first = dataset.prepare({"claims": claims(60)})
+    less = dataset.prepare({"claims": claims(50)})
+    assert ids_of(less, "bimedix*") < ids_of(first, "bimedix*")
+    again = dataset.prepare({"claims": claims(60)})
+    assert all((again / path.name).read_bytes() == path.read_bytes() for path in first.glob("*.jsonl"))
+
+
+def test_golden_rows_are_always_held_out_and_their_copies_dropped(dataset: Dataset) -> None:
+    rows, golden = claims(60), claims(10, first=20)
+    out = dataset.prepare({"claims": rows}, golden={"claims": golden})
+    assert dataset.outcome.rejected == {"duplicate": 10}
+    assert dataset.outcome.sources["claims"].golden == 10
+    held = {line["completion"][0]["content"] for line in lines_of(out, "bimedix*_test.jsonl")}
+    assert {row["medical_analysis"] for row in golden} <= held
+    assert len(held) == 10 + 10, "a fifth of the other fifty is held out beside them"
+
+
+def test_golden_rows_that_were_trained_on_are_told(dataset: Dataset) -> None:
+    first = dataset.prepare({"claims": claims(40)})
+    trained = {line["completion"][0]["content"] for line in lines_of(first, "bimedix*_train.jsonl")}
+    golden = [row for row in claims(40) if row["medical_analysis"] in trained][:3]
+    dataset.prepare({"claims": claims(40)}, golden={"claims": golden})
+    assert "sources.claims.golden: 3 rows were trained on in an earlier revision and are not held out" in dataset.outcome.warnings
+
+
+def test_sides_outlast_a_change_of_the_rules(dataset: Dataset) -> None:
+    rows = {"claims": claims(60), "documents": [row | {"clinician": f"Dr. Ngo{index}"} for index, row in enumerate(documents(60))]}
+    held = []
+    for known in ([], ["patient_name", "clinician"]):
+        out = dataset.prepare(rows, spec_of(("claims", "documents"), deidentify={"knownValues": known}))
+        held.append({line["completion"][0]["content"] for line in lines_of(out, "*_test.jsonl")})
+    assert held[0] == held[1]
+
+
+def test_without_a_split_all_rows_train(dataset: Dataset) -> None:
+    out = dataset.prepare({"claims": claims(30)}, split=False)
+    assert sorted(path.name for path in out.glob("*.jsonl")) == ["bimedix_medical_analysis_train.jsonl", "openins_adjudication_train.jsonl"]
+    assert len(lines_of(out, "bimedix*")) == 30
 
 
 @pytest.mark.parametrize("mode", ["Fail", "Warn"])
-def test_residual_identifiers_fail_closed(tmp_path: Path, mode: str) -> None:
-    rows, scan = claims(20, medical_analysis="Number 88123456789 is in the text."), {"knownValues": [], "residualScan": mode}
+def test_residual_identifiers_fail_closed(dataset: Dataset, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("regimen_trainer.data.texts.residual", lambda text: {"NUMBER": 1} if "stays" in text else {})
+    spec = spec_of(deidentify={"knownValues": [], "residualScan": mode})
+    rows = {"claims": claims(20, medical_analysis="Something stays in the text.")}
     if mode == "Fail":
-        with pytest.raises(InputError, match="residualScan"):
-            run(tmp_path, rows, deidentify=scan)
+        with pytest.raises(InputError, match=r"deidentify\.residualScan: identifiers may remain \(1 NUMBER\)"):
+            dataset.prepare(rows, spec)
     else:
-        assert "LONG_NUMBER" in run(tmp_path, rows, deidentify=scan)[0].warnings[-1]
+        for _ in range(2):
+            dataset.prepare(rows, spec)
+            assert "deidentify.residualScan: identifiers may remain (1 NUMBER)" in dataset.outcome.warnings
 
 
-def test_missing_column_names_what_is_there_and_the_nearest(tmp_path: Path) -> None:
-    rows = [{("ClaimAmount" if name == "claim_amount" else name): value for name, value in row.items()} for row in claims(20)]
-    with pytest.raises(InputError, match=r"claim_amount is missing; the export has .*nearest is ClaimAmount"):
-        run(tmp_path, rows)
-    source = {"csv": [{"uri": "s3://a/b"}], "columns": [{"name": "claim_amount", "from": "ClaimAmount"}]}
-    assert run(tmp_path, rows, sources={"claims": source})[0].used == 20
+def test_the_number_of_workers_never_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Batches are cut by this process, so that a small size reaches the workers. Without de-identification they need no lexicon.
+    monkeypatch.setattr("regimen_trainer.data.cleaning.BATCH", 40)
+    spec = spec_of(deidentify={"method": "None", "attestation": "Synthetic.", "knownValues": ["patient_name"]})
+    first = Dataset(tmp_path / "first")
+    first.prepare({"claims": claims(250)}, spec)
+    forget_recipe(first.memory)
+    made = []
+    for workers in (1, 2, 3):
+        dataset = Dataset(tmp_path / str(workers))
+        shutil.copytree(first.memory, dataset.memory)
+        out = dataset.prepare({"claims": claims(250)}, spec, workers=workers)
+        made.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert made[0] == made[1] == made[2]
 
 
-def test_no_row_to_hold_out_is_an_input_fault(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"split\.testFraction"):
-        run(tmp_path, [{**row, "policy_id": "P"} for row in claims(20)])
+def forget_recipe(memory: Path) -> None:
+    """Have the next revision work on all rows again, with the surrogates and sides that there are."""
+    document = next(memory.glob("generation-*.json"))
+    document.write_text(json.dumps(json.loads(document.read_text()) | {"recipe": "another"}))
 
 
 @pytest.mark.parametrize("dash", ["_", "-"])
 def test_command_prepares_generated_exports(tmp_path: Path, dash: str) -> None:
     claims_csv, documents_csv = write_all(tmp_path / "raw", 120, 60, seed=3)
-    options = {"claims_csv": claims_csv, "documents_csv": documents_csv, "output_dir": tmp_path / "out"}
+    options = {"claims_csv": claims_csv, "documents_csv": documents_csv, "output_dir": tmp_path / "out", "workers": 1}
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', dash)}", str(value))]
     result = CliRunner().invoke(prepare_data, [*words, "--split"])
     assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "out").glob("*.jsonl"))) == 6
-    assert (tmp_path / "out" / "surrogates.json").stat().st_mode & 0o077 == 0
+    restricted = tmp_path / "out" / "restricted"
+    assert restricted.stat().st_mode & 0o077 == 0
+    assert (restricted / "generation-000001.json").stat().st_mode & 0o077 == 0
+    again = CliRunner().invoke(prepare_data, words)
+    assert again.exit_code == 0, again.output
+    assert len(list((tmp_path / "out").glob("*.jsonl"))) == 3, "held-out files of the run before would be trained on"
 
 
 def test_command_says_input_faults_in_one_sentence_and_exits_2(tmp_path: Path) -> None:
-    path = tmp_path / "claims.csv"
-    path.write_text("a,b\n1,2\n")
+    path = write_rows(tmp_path / "claims.csv", [{"a": "1", "b": "2"}])
     result = CliRunner().invoke(prepare_data, ["--claims-csv", str(path), "--output-dir", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert "sources.claims.columns" in result.output
+    assert not (tmp_path / "out").exists()

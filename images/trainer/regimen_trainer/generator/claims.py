@@ -133,8 +133,17 @@ def adjudicator_note(decision: str) -> str:
     return {"APPROVED": "approve", "DENIED": "deny", "PENDING": "hold for records"}[decision]
 
 
-def claim_rows(count: int, seed: int) -> Iterator[Row]:
-    """`count` rows as an export has them: some twice, some broken."""
+def findings(rng: Random) -> str:
+    """What was measured and tried, in numbers of its own: no two claims say the same, as in reviews that people write."""
+    return (
+        f" Blood pressure {rng.randrange(98, 182)}/{rng.randrange(56, 108)}, heart rate {rng.randrange(52, 118)}, pain {rng.randrange(11)}/10 for "
+        f"{rng.randrange(2, 52)} weeks. {rng.choice(words.COURSES)}. {rng.choice(words.DRUGS)} taken for {rng.randrange(3, 90)} days; "
+        f"to {rng.choice(words.PLANS)}. Hemoglobin {rng.randrange(90, 170) / 10:.1f}, creatinine {rng.randrange(5, 22) / 10:.1f}."
+    )
+
+
+def claim_rows(count: int, seed: int, detailed: bool = False) -> Iterator[Row]:
+    """`count` rows as an export has them: some twice, some broken; with `detailed`, longer reviews of which no two are alike."""
     rng = Random(f"claims {seed}")
     previous: Row | None = None
     source = claims(Random(f"people {seed}"))
@@ -143,6 +152,8 @@ def claim_rows(count: int, seed: int) -> Iterator[Row]:
             yield previous
             continue
         previous = next(source).row
+        if detailed:
+            previous = {**previous, "medical_analysis": previous["medical_analysis"] + findings(rng)}
         yield broken(rng, previous) if rng.random() < INVALID else previous
 
 

@@ -11,10 +11,12 @@ from regimen_trainer.generator.documents import DOCUMENT_COLUMNS, document_rows
 SHUFFLE_BLOCK = 1_000
 
 
-def write_all(folder: Path, claims: int, documents: int, seed: int, shuffle_labels: bool = False) -> tuple[Path, Path]:
+def write_all(
+    folder: Path, claims: int, documents: int, seed: int, shuffle_labels: bool = False, detailed: bool = False
+) -> tuple[Path, Path]:
     """Write historical_claims.csv and clinical_documents.csv; returns their paths. Memory does not grow with the rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = claim_rows(claims, seed)
+    rows = claim_rows(claims, seed, detailed)
     if shuffle_labels:
         rows = shuffled_labels(rows, seed)
     claims_csv, documents_csv = folder / "historical_claims.csv", folder / "clinical_documents.csv"

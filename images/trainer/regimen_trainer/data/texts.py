@@ -1,0 +1,123 @@
+"""The work on each row's texts: identifiers out, grams for near-duplicates. Runs in worker processes, one batch of rows after another.
+
+What a row gives depends on the row and the key alone, so that the number of workers never shows in a revision. Known values become marks
+(private-use characters, one for each column); the surrogates that stand for them are drawn later, in one place.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from regimen_trainer.data import similar
+from regimen_trainer.deid import Known, deidentify, residual
+
+FIRST_MARK = 0xE000
+_PRIVATE = re.compile("[\ue000-\uf8ff]")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to do with a batch."""
+
+    source: str
+    key: bytes
+    known: tuple[str, ...]
+    texts: tuple[str, ...]
+    similar: tuple[str, ...]
+    group: tuple[str, ...]
+    identity: str | None
+    """Column that names a row; None: its content does."""
+    scrub: bool
+
+
+@dataclass(frozen=True)
+class Worked:
+    """A batch after the work: its texts with marks, the hashes of what the marks stand for, grams of `similar` columns, counts."""
+
+    rows: pa.RecordBatch
+    grams: similar.Grams
+    offsets: NDArray[np.int64]
+    removed: Counter[str]
+    residual: Counter[str]
+    changed: int
+
+
+def mark(index: int) -> str:
+    """The character that stands for the value of the known column of that index."""
+    return chr(FIRST_MARK + index)
+
+
+def keyed(key: bytes, kind: str, value: str) -> bytes:
+    """16-byte keyed hash of a value of a kind. Case and outer spaces do not matter."""
+    return blake2b(f"{kind}\0{value.strip().casefold()}".encode(), key=key, digest_size=16).digest()
+
+
+def work(batch: pa.RecordBatch, recipe: Recipe) -> Worked:
+    """Clean a batch of rows: print, the known columns, the texts, the groups; other columns go through as they are."""
+    names = dict.fromkeys((*recipe.known, *recipe.texts, *recipe.group))
+    columns = {name: [str(value or "") for value in batch.column(f"c {name}").to_pylist()] for name in names}
+    removed, left, changed = Counter[str](), Counter[str](), 0
+    cleaned: dict[str, list[str]] = {name: [] for name in recipe.texts}
+    hashes: dict[str, list[bytes | None]] = {name: [] for name in recipe.known}
+    for index in range(batch.num_rows):
+        known = [Known(name, columns[name][index], mark(place)) for place, name in enumerate(recipe.known) if columns[name][index]]
+        before, used = removed.total(), set[str]()
+        for name in recipe.texts:
+            text = _clean(columns[name][index], known, recipe, removed, left)
+            cleaned[name].append(text)
+            used.update(_PRIVATE.findall(text) if not text.isascii() else ())
+        changed += removed.total() > before
+        for place, name in enumerate(recipe.known):
+            met = name == recipe.identity or mark(place) in used
+            hashes[name].append(keyed(recipe.key, name, columns[name][index]) if met else None)
+    grams, offsets = similar.grams(_comparable(cleaned, recipe, batch.num_rows))
+    return Worked(_batch(batch, columns, cleaned, hashes, recipe), grams, offsets, removed, left, changed)
+
+
+def _clean(text: str, known: Sequence[Known], recipe: Recipe, removed: Counter[str], left: Counter[str]) -> str:
+    text = text if text.isascii() else _PRIVATE.sub(" ", text)
+    if not recipe.scrub:
+        return text
+    done = deidentify(text, known)
+    removed.update(done.found)
+    left.update(residual(done.text))
+    return done.text
+
+
+def _comparable(cleaned: Mapping[str, Sequence[str]], recipe: Recipe, rows: int) -> list[str]:
+    names = {FIRST_MARK + place: f" {name} " for place, name in enumerate(recipe.known)}
+    joined = (" ".join(cleaned[name][index] for name in recipe.similar) for index in range(rows))
+    return [text if text.isascii() else text.translate(names) for text in joined]
+
+
+def _batch(
+    batch: pa.RecordBatch,
+    columns: Mapping[str, Sequence[str]],
+    cleaned: Mapping[str, Sequence[str]],
+    hashes: Mapping[str, Sequence[bytes | None]],
+    recipe: Recipe,
+) -> pa.RecordBatch:
+    prints: list[bytes] = batch.column("print").to_pylist()
+    identity = hashes[recipe.identity] if recipe.identity else [keyed(recipe.key, recipe.source, value.hex()) for value in prints]
+    groups = [_group(recipe, [columns[name][index] for name in recipe.group], identity[index] or b"") for index in range(batch.num_rows)]
+    untouched = (name for name in batch.schema.names if not name.startswith("c "))
+    arrays = {
+        **{name: batch.column(name) for name in untouched},
+        "ident": pa.array(identity, pa.binary(16)),
+        "grp": pa.array(groups, pa.int64()),
+        **{f"known_{place}": pa.array(hashes[name], pa.binary(16)) for place, name in enumerate(recipe.known)},
+        **{f"c {name}": pa.array(cleaned[name], pa.string()) for name in recipe.texts},
+    }
+    return pa.RecordBatch.from_pydict(arrays)
+
+
+def _group(recipe: Recipe, values: Sequence[str], identity: bytes) -> int:
+    """What a row is grouped by, hashed; a row without any value there stands alone."""
+    whole = keyed(recipe.key, "group", "\0".join(values)) if any(value.strip() for value in values) else identity
+    return int.from_bytes(whole[:8], "big", signed=True)
