@@ -7,6 +7,7 @@
     models/<namespace>/<model>/<version>/<stage>/<digest12>/…   files of a stage; never overwritten with other content
     models/<namespace>/<model>/<version>/jobs/<uid>/<stage>.json    what the stage made (written once)
     models/<namespace>/<model>/<version>/jobs/<uid>/progress-<stage>.json   overwritten while the stage runs
+    models/<namespace>/<model>/<version>/jobs/<uid>/checkpoints/<attempt>/<step>/…   a checkpoint of training; checkpoint.json last
     models/<namespace>/<model>/<version>/manifest.json     the version exists from here on (written once, last)
     services/<namespace>/<service>/serving.json            what serves (law 1)
 
@@ -35,6 +36,32 @@ class Artifact(Status):
     bytes: int = Field(description="Size in bytes.")
 
 
+class ModelShape(Status):
+    """What memory and time of a model depend on, read from config.json and the weights themselves."""
+
+    architecture: str = Field(description="As config.json names it, e.g. LlamaForCausalLM.")
+    parameters: int = Field(description="Weights in all.")
+    layers: int
+    hidden_size: int
+    intermediate_size: int
+    vocabulary: int = Field(description="Rows of the embedding.")
+    heads: int = Field(description="Attention heads.")
+    kv_heads: int = Field(description="Key and value heads.")
+    head_dim: int
+    tied: bool = Field(False, description="Whether the output layer is the embedding.")
+
+
+class CheckpointManifest(Status):
+    """A checkpoint of training. Its existence says that all its files are there; the digests say whether they are whole."""
+
+    step: int = Field(description="Optimiser steps done.")
+    total_steps: int
+    attempt: str = Field(description="Pod that wrote it. Each attempt writes below its own prefix, so a lost old trainer spoils nothing.")
+    micro_batch: int = Field(description="Rows or packed sequences that fit the memory at once.")
+    files: list[Artifact]
+    at: datetime
+
+
 class StageRecord(Status):
     """What one stage of a job made. Its existence says that all its files are complete."""
 
@@ -43,6 +70,7 @@ class StageRecord(Status):
     uid: str
     files: list[Artifact]
     figures: dict[str, float | int | str | None] = Field(default_factory=dict, description="Numbers for status and reports.")
+    shape: ModelShape | None = Field(None, description="Of weights.")
     finished_at: datetime
 
 
@@ -54,6 +82,7 @@ class Progress(Status):
     loss: float | None = None
     tokens_per_second: float | None = None
     eta_seconds: float | None = None
+    checkpoint_step: int | None = Field(None, description="Step of the newest checkpoint in the bucket.")
     message: str = ""
     at: datetime
 
@@ -169,6 +198,10 @@ def stage_record_key(namespace: str, model: str, version: str, uid: str, stage: 
 
 def progress_key(namespace: str, model: str, version: str, uid: str, stage: Stage) -> str:
     return f"{version_prefix(namespace, model, version)}jobs/{uid}/progress-{stage}.json"
+
+
+def checkpoints_prefix(namespace: str, model: str, version: str, uid: str) -> str:
+    return f"{version_prefix(namespace, model, version)}jobs/{uid}/checkpoints/"
 
 
 def serving_key(namespace: str, service: str) -> str:

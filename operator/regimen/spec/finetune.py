@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from regimen.spec.dataset import DatasetRef
-from regimen.spec.meta import Duration, KindStatus, NodeSelector, Quantization, Ref, Spec, Status, Text
+from regimen.spec.meta import Cache, Duration, KindStatus, NodeSelector, Quantization, Ref, Spec, Status, Text
 from regimen.spec.phases import JobPhase
 
 Metric = Literal["agreement", "precision", "recall", "falseDenialRate", "falseApprovalRate", "unparseableRate", "rougeL"]
@@ -14,7 +14,9 @@ Metric = Literal["agreement", "precision", "recall", "falseDenialRate", "falseAp
 class Method(Spec):
     """How to train."""
 
-    type: Literal["LoRA"] = Field("LoRA", description="LoRA: low-rank adapters on 16-bit base weights.")
+    type: Literal["LoRA", "QLoRA"] = Field(
+        "LoRA", description="LoRA: low-rank adapters on 16-bit base weights. QLoRA: on base weights in 4 bit, for cards with little memory."
+    )
     rank: int = Field(16, ge=1, le=512, description="Rank of the adapters.")
     alpha: int = Field(32, ge=1, le=1024, description="Scale of the adapters; the update is multiplied by alpha / rank.")
     dropout: float = Field(0, ge=0, lt=1, description="Dropout inside the adapters.")
@@ -28,6 +30,7 @@ class Method(Spec):
     batch_size: int = Field(4, ge=1, le=4096, description="Effective batch size, in rows.")
     learning_rate: float = Field(2e-4, gt=0, le=1, description="Peak learning rate.")
     max_length: int = Field(2048, ge=16, le=131072, description="Longest row in tokens; longer ones are cut.")
+    packing: bool = Field(True, description="Put several rows into one sequence of maxLength; rows never see each other.")
     seed: int = Field(42, ge=0, le=2**31 - 1, description="Seed of weights, order and dropout.")
 
 
@@ -60,6 +63,21 @@ class Borrow(Spec):
     )
 
 
+class Window(Spec):
+    """When training may hold the card. Before a window ends, training keeps a checkpoint and gives the card back; it goes on in the next."""
+
+    schedule: str = Field(min_length=9, max_length=128, description="Cron expression of five fields: when a window opens, e.g. 0 2 * * *.")
+    duration: Duration = Field(description="How long a window is, e.g. 4h; 2m at least.")
+    time_zone: str = Field("UTC", max_length=64, description="IANA time zone of the schedule, e.g. America/Chicago.")
+
+
+class Checkpoint(Spec):
+    """How much work a lost pod may cost."""
+
+    interval: Duration = Field("15m", description="Longest training time between two checkpoints: what an interruption may cost.")
+    keep: int = Field(2, ge=1, le=10, description="Checkpoints kept in the bucket; the newest that is whole is used.")
+
+
 class Gate(Spec):
     """A test that a version must pass before it exists."""
 
@@ -81,7 +99,7 @@ class Evaluation(Spec):
 
 
 class FineTuneJobSpec(Spec):
-    """Fine-tune version X on task T. Immutable but for suspend."""
+    """Fine-tune version X on task T. Immutable but for suspend and window."""
 
     base_ref: Ref = Field(description="ModelVersion with 16-bit weights to train from.")
     dataset_ref: DatasetRef = Field(description="Dataset and task to train on; the newest revision when the job starts.")
@@ -93,7 +111,10 @@ class FineTuneJobSpec(Spec):
     method: Method = Field(default_factory=lambda: Method(), description="How to train.")
     output: Output = Field(description="What files to make.")
     placement: Placement = Field(default_factory=lambda: Placement(), description="Where to train.")
+    window: Window | None = Field(None, description="When training may run; without it, whenever the card is there. May be changed.")
     borrow: Borrow = Field(default_factory=lambda: Borrow(), description="Whether to take the card from serving pods.")
+    checkpoint: Checkpoint = Field(default_factory=lambda: Checkpoint(), description="How much work a lost pod may cost.")
+    cache: Cache | None = Field(None, description="Where base weights are kept on the nodes; without it they are fetched for each pod.")
     evaluation: Evaluation = Field(default_factory=lambda: Evaluation(), description="How the result is judged.")
     max_duration: Duration = Field(
         "6h", description="Longest time that one training pod may hold the card; Kubernetes ends it then, operator or not."

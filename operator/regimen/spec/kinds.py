@@ -121,7 +121,7 @@ KINDS: tuple[Kind, ...] = (
             MESSAGE,
         ),
         immutable=True,
-        mutable=frozenset({"suspend"}),
+        mutable=frozenset({"suspend", "window"}),
     ),
     Kind(
         "ModelService",

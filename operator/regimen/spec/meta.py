@@ -52,6 +52,18 @@ class SecretKeyRef(Spec):
     key: str = Field(min_length=1, max_length=253, description="Key in the Secret's data.")
 
 
+class VolumeClaim(Spec):
+    """A PersistentVolumeClaim of the same namespace."""
+
+    claim_name: Name = Field(description="PersistentVolumeClaim, e.g. of a local volume that a group of nodes has.")
+
+
+class Cache(Spec):
+    """Where models are kept on the nodes, by digest."""
+
+    persistent_volume_claim: VolumeClaim = Field(description="The node group's disk.")
+
+
 class Condition(Status):
     """A condition as Kubernetes defines it (metav1.Condition)."""
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from regimen.spec.meta import Duration, KindStatus, Name, NodeSelector, Quantization, Ref, Spec, Status, Text
+from regimen.spec.meta import Cache, Duration, KindStatus, Name, NodeSelector, Quantization, Ref, Spec, Status, Text
 from regimen.spec.phases import ServicePhase
 
 
@@ -24,18 +24,6 @@ class ServicePlacement(Spec):
         "nvidia.com/gpu", min_length=1, max_length=253, description="Extended resource that names a card or its slices."
     )
     gpus: int = Field(1, ge=0, le=8, description="Cards or slices per replica; 0 serves on the CPU.")
-
-
-class Claim(Spec):
-    """The node group's disk."""
-
-    claim_name: Name = Field(description="PersistentVolumeClaim of a local volume on the nodes that serve.")
-
-
-class Cache(Spec):
-    """Where GGUFs are kept on the nodes."""
-
-    persistent_volume_claim: Claim = Field(description="The node group's disk.")
 
 
 class Router(Spec):

@@ -5,13 +5,14 @@ the usual variables (REGIMEN_S3_ENDPOINT, REGIMEN_S3_BUCKET, AWS_ACCESS_KEY_ID, 
 that fails writes one sentence without content of any record to its termination log.
 """
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
 from regimen.spec.artifacts import Artifact, Lineage
 from regimen.spec.dataset import TrainingDatasetSpec
-from regimen.spec.finetune import Evaluation, Method
+from regimen.spec.finetune import Checkpoint, Evaluation, Method
 from regimen.spec.meta import Quantization, Spec
 
 
@@ -45,7 +46,11 @@ class ImportTask(Spec):
 
 
 class TrainTask(Spec):
-    """Train an adapter. Result: StageRecord `adapter`."""
+    """Train an adapter, from the newest whole checkpoint if there is one. Result: StageRecord `adapter`.
+
+    At `stop_at`, or told to stop by SIGTERM, the pod keeps a checkpoint and ends with exit code 0 and without a record: paused. The
+    environment says which attempt it is (REGIMEN_ATTEMPT, the pod's name) and where weights are kept on the node (REGIMEN_CACHE_DIR).
+    """
 
     kind: Literal["train"] = "train"
     namespace: str
@@ -54,8 +59,11 @@ class TrainTask(Spec):
     model: str
     version: str
     base_uri: str = Field(description="s3:// prefix of the base model's 16-bit weights (Hugging Face layout).")
+    base_digest: str | None = Field(None, description="sha256:… over the weights' files, as the base's import recorded it; names them in the cache.")
     train_uri: str = Field(description="s3:// address of the training JSONL.")
     method: Method
+    checkpoint: Checkpoint = Field(default_factory=lambda: Checkpoint())
+    stop_at: datetime | None = Field(None, description="When the card must be given back.")
 
 
 class ConvertTask(Spec):
@@ -68,6 +76,7 @@ class ConvertTask(Spec):
     model: str
     version: str
     base_uri: str
+    base_digest: str | None = None
     quantizations: list[Quantization]
 
 
