@@ -47,10 +47,12 @@ def reset(target: Target) -> None:
         return
     for name in target.kubectl("get", "modelrollouts", "-n", NAMESPACE, "-o", "name", "--ignore-not-found").split():
         target.kubectl("patch", "-n", NAMESPACE, name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-    # Nobody's requests are left to be drained.
-    target.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--force", "--grace-period=0", "--ignore-not-found")
     target.helm("uninstall", "regimen", "-n", SYSTEM, "--ignore-not-found", "--wait")
-    target.kubectl("delete", "namespace", NAMESPACE, SYSTEM, "--ignore-not-found", "--wait", "--timeout=120s")
+    target.kubectl("delete", "namespace", NAMESPACE, SYSTEM, "--ignore-not-found", "--wait=false")
+    # Nobody's requests are left to be drained, and in a namespace that ends nothing makes new pods.
+    for namespace in (NAMESPACE, SYSTEM):
+        target.kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0", "--ignore-not-found")
+    target.kubectl("wait", "--for=delete", f"namespace/{NAMESPACE}", f"namespace/{SYSTEM}", "--timeout=120s")
     regimen_cluster.recycle_disks(target.name)
 
 

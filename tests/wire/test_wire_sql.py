@@ -1,114 +1,29 @@
 """A query against a real PostgreSQL: read as a stream, and nothing left of one that breaks off."""
 
 import os
-import pwd
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-import psycopg
 import pyarrow.parquet as pq
 import pytest
+from wire_postgres import FIELD, QUERY, Server, running
 
-from regimen_cluster.preflight import install
 from regimen_trainer.data import intake
 from regimen_trainer.data.intake import stream_query
 from regimen_trainer.errors import InputError, TrainerError
 
 ROWS = 20_000
-PENDING = 4_000
-QUERY = """SELECT claim_id, policy_id, claim_number, diagnosis_codes, procedure_codes, claim_amount, service_date, medical_analysis, final_decision
-FROM claims_history
-WHERE processed_date >= '2023-01-01' AND adjudication_decision IS NOT NULL
-ORDER BY processed_date DESC;"""
-FIELD = "sources.claims.sql"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server: its programs, its data, and how it is reached."""
-
-    programs: Path
-    data: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
-
-    def connect(self) -> "psycopg.Connection[tuple[object, ...]]":
-        return psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True)
-
-    def control(self, *words: str) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.data} -c fsync=off"
-        argv = [str(self.programs / "pg_ctl"), "-D", str(self.data), "-w", "-t", "60", *words]
-        argv += ["-o", options, "-l", str(self.data / "log")] if words[0] == "start" else []
-        as_postgres(argv)
-
-
-def as_postgres(argv: list[str]) -> None:
-    # The server refuses to run as root.
-    done = subprocess.run(argv, user="postgres", capture_output=True, text=True, timeout=120, cwd="/", check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def programs() -> Path:
-    """Where PostgreSQL's programs are, which Debian keeps off the PATH; installed where they are missing."""
-    for attempt in range(2):
-        if found := sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
-            return found[-1].parent
-        if other := shutil.which("initdb"):
-            return Path(other).resolve().parent
-        if not attempt:
-            install(["postgresql"])
-    raise AssertionError("PostgreSQL is not there even after its installation")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     if os.geteuid() != 0:
         pytest.fail("PostgreSQL is run as its own user, for which the tests must be root; deselect them with -m 'not wire'")
-    folder = Path("/var/tmp") / f"regimen-postgres-{os.getpid()}"
-    binaries = programs()
-    owner = pwd.getpwnam("postgres")
-    folder.mkdir()
-    os.chown(folder, owner.pw_uid, owner.pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        made = Server(binaries, folder / "data", free.getsockname()[1])
-    try:
-        as_postgres([str(binaries / "initdb"), "-D", str(made.data), "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"])
-        made.control("start")
-        with made.connect() as connection:
-            fill(connection)
+    # Below a folder that its user may pass through, which pytest's own is not.
+    with running(Path("/var/tmp") / f"regimen-postgres-{os.getpid()}", ROWS) as made:
         yield made
-    finally:
-        if (made.data / "postmaster.pid").exists():
-            made.control("stop", "-m", "immediate")
-        shutil.rmtree(folder)
-
-
-def fill(connection: "psycopg.Connection[tuple[object, ...]]") -> None:
-    """The table of the business, with rows that its query leaves out."""
-    connection.execute(
-        "CREATE TABLE claims_history (claim_id text, policy_id text, claim_number text, diagnosis_codes text, procedure_codes text, "
-        "claim_amount numeric(12, 2), service_date date, medical_analysis text, adjudication_decision text, final_decision text, processed_date timestamp)"
-    )
-    connection.execute(
-        "INSERT INTO claims_history SELECT 'C' || n, 'P' || n % 5000, 'N' || n, 'M54.50', '72148', n + 0.5, DATE '2024-01-01' + n % 300, "
-        "'Größe ' || n || E', \"quoted\"\\nsecond line ' || repeat('long ', 40), "
-        f"CASE WHEN n <= {ROWS} THEN 'x' END, "
-        "CASE WHEN n % 7 = 0 THEN NULL ELSE 'DENIED' END, TIMESTAMP '2023-01-02' + n * INTERVAL '1 minute' "
-        f"FROM generate_series(1, {ROWS + PENDING}) n"
-    )
-    connection.execute(
-        "INSERT INTO claims_history (claim_id, adjudication_decision, processed_date) VALUES ('old', 'x', '2022-12-31 23:59')"
-    )
 
 
 def test_the_query_of_the_business_comes_row_by_row_as_text(server: Server, tmp_path: Path) -> None:

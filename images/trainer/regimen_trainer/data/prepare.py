@@ -441,7 +441,9 @@ def _comparable(bench: Workbench, shape: Shape, ids: "np.ndarray[tuple[int], np.
 def _check_held_out(name: SourceName, source: SourceOutcome, split: bool, outcome: Outcome) -> None:
     bench, shape = outcome.bench, source.shape
     if split and not bench.one(f"SELECT count(*) FROM rows_{name} WHERE side = 1"):
-        raise InputError(f"split.testFraction: no {name} could be held out; raise it, raise nearDuplicates, or give more rows")
+        raise InputError(
+            f"split.testFraction: no {name} could be held out; raise it, raise nearDuplicates, group by a column with more values, or give more rows"
+        )
     if split and not shape.group:
         outcome.warnings.append(
             f"sources.{name}.split.groupBy is empty: rows of one patient may stand on both sides; name a column if there is one"
