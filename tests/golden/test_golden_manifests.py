@@ -27,7 +27,7 @@ from regimen.plan import dataset, finetune, schedule, service, version
 from regimen.plan.actions import Action, Apply, Create
 from regimen.plan.borrow import CardFacts, LenderFacts
 from regimen.plan.exchange import ArmFacts, Hold
-from regimen.plan.finetune import BaseFacts, DatasetFacts, FineTuneFacts
+from regimen.plan.finetune_facts import BaseFacts, DatasetFacts, FineTuneFacts
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import Context, RolloutFacts
 from regimen.plan.rollout_moves import wanted_routing
@@ -59,7 +59,7 @@ def train() -> list[Manifest]:
         contenders=(("Baseline", "openins-baseline", artifact("a.gguf")),), cards=(CardFacts("rtx3090", 4, 2),),
         lenders=(LenderFacts("openins", 4, 2, 2, None),),
     )  # fmt: skip
-    return made(finetune.decide(JOB, job_spec(), facts, SETTINGS).actions)
+    return made(finetune.decide(JOB, job_spec(), facts, SETTINGS, AT.timestamp()).actions)
 
 
 def served() -> list[Manifest]:
