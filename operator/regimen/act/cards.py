@@ -83,8 +83,8 @@ def _rival(cluster: Cluster, owner: Owner, other: Owner, obj: Object, spec: Fine
     labels = {**owner_label(other.kind, other.name), **TRAINING}
     pods = cluster.items("Pod", other.namespace, ",".join(f"{key}={value}" for key, value in labels.items()))
     holding = [str(pod["spec"].get("nodeName", "")) for pod in pods if holds_place(pod)]
-    ready = next((item for item in obj.get("status", {}).get("conditions", []) if item.get("type") == "Ready"), {})
-    reason = str(ready.get("reason", ""))
+    conditions = obj.get("status", {}).get("conditions", [])
+    reason = next((str(item.get("reason", "")) for item in conditions if item.get("type") == "Ready"), "")
     return RivalFacts(
         name=other.path if other.namespace != owner.namespace else other.name,
         older=(other.created, other.path) < (owner.created, owner.path),

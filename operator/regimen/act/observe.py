@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 from regimen.act.arms import ServiceArms
 from regimen.act.cards import card_facts, lender_facts, rival_facts, stepped_aside
+from regimen.act.claims import Claims
 from regimen.act.cluster import Cluster, Object
 from regimen.act.parts import document, job_facts, spec_of, status_of, training_jobs
 from regimen.plan import dataset as dataset_plan
@@ -45,6 +47,7 @@ class Observer:
         self.store = store
         self.settings = settings
         self.arms = arms
+        self.claims = Claims(store)
 
     def dataset(self, owner: Owner, spec: TrainingDatasetSpec, obj: Object, now: float) -> DatasetFacts:
         sources = tuple(self._sources(spec))
@@ -88,7 +91,7 @@ class Observer:
             return FineTuneFacts(
                 base=None, dataset=self._dataset(owner, spec, None), version=None, claim=None, manifest=None, version_exists=False
             )
-        version, claim = self._claimed(owner, spec, base.spec.model)
+        version, claim = self.claimed(owner, spec, base.spec.model)
         resource = spec.placement.gpu_resource
         cards = card_facts(self.cluster, self._selector(spec), resource)
         said = status_of(obj, FineTuneJobStatus)
@@ -139,18 +142,16 @@ class Observer:
         task = next((task for task in spec_of(obj, TrainingDatasetSpec).tasks if task.name == spec.dataset_ref.task), None)
         return FineTuneDatasetFacts(manifest, task, status.phase or "", status.message or "")
 
-    def _claimed(self, owner: Owner, spec: FineTuneJobSpec, model: str) -> tuple[str, Claim | None]:
+    def claimed(self, owner: Owner, spec: FineTuneJobSpec, model: str) -> tuple[str, Claim | None]:
         """The version asked for and who holds it. For Next: the one this job holds, else the first that nobody holds."""
         if spec.version != "Next":
             return spec.version, document(self.store, claim_key(owner.namespace, model, spec.version), Claim)
-        minor = 0
-        while True:
-            claim = document(self.store, claim_key(owner.namespace, model, f"v1.{minor}"), Claim)
-            if claim is not None and claim.uid == owner.uid:
-                return f"v1.{minor}", claim
-            if claim is None and self._is_free(owner.namespace, model, f"v1.{minor}"):
-                return f"v1.{minor}", None
-            minor += 1
+        claims = self.claims.of(owner.namespace, model)
+        ours = next((version for version, claim in claims.items() if claim.uid == owner.uid), None)
+        if ours is not None:
+            return ours, claims[ours]
+        minors = (f"v1.{minor}" for minor in count())
+        return next(version for version in minors if version not in claims and self._is_free(owner.namespace, model, version)), None
 
     def _holds(self, claim: Claim) -> bool:
         """Whether the job that claimed a version still exists."""
