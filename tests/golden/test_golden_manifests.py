@@ -27,7 +27,7 @@ from regimen.plan import dataset, finetune, schedule, service, version
 from regimen.plan.actions import Action, Apply, Create
 from regimen.plan.borrow import CardFacts, LenderFacts
 from regimen.plan.exchange import ArmFacts, Hold
-from regimen.plan.finetune import BaseFacts, DatasetFacts, FineTuneFacts
+from regimen.plan.finetune_facts import BaseFacts, DatasetFacts, FineTuneFacts
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import Context, RolloutFacts
 from regimen.plan.rollout_moves import wanted_routing
@@ -48,7 +48,7 @@ def made(actions: tuple[Action, ...]) -> list[Manifest]:
     return [action.manifest for action in actions if isinstance(action, Apply | Create)]
 
 
-def train() -> list[Manifest]:
+def train(**changes: Any) -> list[Manifest]:
     base = BaseFacts(
         version_spec(),
         ModelVersionStatus(phase=VersionPhase.READY, artifacts=[ArtifactStatus(kind="weights", uri="s3://x/", sha256=DIGEST, bytes=1)]),
@@ -59,7 +59,14 @@ def train() -> list[Manifest]:
         contenders=(("Baseline", "openins-baseline", artifact("a.gguf")),), cards=(CardFacts("rtx3090", 4, 2),),
         lenders=(LenderFacts("openins", 4, 2, 2, None),),
     )  # fmt: skip
-    return made(finetune.decide(JOB, job_spec(), facts, SETTINGS).actions)
+    return made(finetune.decide(JOB, job_spec(**changes), facts, SETTINGS, AT.timestamp()).actions)
+
+
+def train_in_a_window() -> list[Manifest]:
+    """At 07:00 UTC, 1 hour after 01:00 in Chicago, where clocks went back in that hour."""
+    window = {"schedule": "0 1 * * *", "duration": "4h", "timeZone": "America/Chicago"}
+    manifests = train(window=window, cache={"persistentVolumeClaim": {"claimName": "model-cache"}})
+    return [item for item in manifests if item["kind"] == "Job"]
 
 
 def served() -> list[Manifest]:
@@ -99,7 +106,7 @@ def imported() -> list[Manifest]:
 
 
 PAIRS = {
-    "train": train, "servers": servers, "routers": lambda: router_manifests(SERVICE, service_spec(), SETTINGS), "routing": routing,
+    "train": train, "train-in-a-window": train_in_a_window, "servers": servers, "routers": lambda: router_manifests(SERVICE, service_spec(), SETTINGS), "routing": routing,
     "prepare": prepare, "import": imported,
 }  # fmt: skip
 
@@ -133,7 +140,7 @@ def test_golden(name: str) -> None:
 
 def pods() -> Iterator[tuple[str, Manifest]]:
     """Every pod that the operator ever makes."""
-    for source in (train, servers, PAIRS["routers"], prepare, imported):
+    for source in (train, train_in_a_window, servers, PAIRS["routers"], prepare, imported):
         for item in source():
             if item["kind"] in {"Job", "Deployment"}:
                 yield item["metadata"]["name"], item["spec"]["template"]["spec"]

@@ -8,7 +8,7 @@ from regimen.act.parts import document, holds_place, owner_of, pod_facts, spec_o
 from regimen.plan.common import Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory, memory_name
-from regimen.plan.rollout_facts import RolloutFacts
+from regimen.plan.rollout_facts import RolloutFacts, moves_replicas
 from regimen.plan.router import routing_name, service_key
 from regimen.plan.service import ServiceFacts
 from regimen.plan.serving import deployment_name
@@ -113,6 +113,15 @@ class ServiceArms:
                 if memory is not None and not memory.ended:
                     return str(obj["metadata"]["name"])
         return None
+
+    def exchanging_rollout(self, namespace: str, service: str) -> str | None:
+        """Name of the rollout of a service that moves replicas now; in a pause or an analysis none moves."""
+        name = self.active_rollout(namespace, service)
+        obj = self.cluster.get("ModelRollout", namespace, name) if name else None
+        if obj is None:
+            return None
+        memory = self.memory(owner_of(obj))
+        return name if memory is not None and moves_replicas(spec_of(obj, ModelRolloutSpec), memory) else None
 
     def _record(self, owner: Owner) -> _Record:
         """The newest ControllerRevision, else the bucket's pointer (law 1)."""

@@ -2,24 +2,27 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 from regimen.act.arms import ServiceArms
-from regimen.act.cards import card_facts, lender_facts, stepped_aside
+from regimen.act.cards import card_facts, lender_facts, rival_facts, stepped_aside
+from regimen.act.claims import Claims
 from regimen.act.cluster import Cluster, Object
-from regimen.act.parts import document, job_facts, spec_of, status_of
+from regimen.act.parts import document, job_facts, spec_of, status_of, training_jobs
 from regimen.plan import dataset as dataset_plan
-from regimen.plan import finetune as finetune_plan
 from regimen.plan import version as version_plan
 from regimen.plan.common import Owner, Settings
 from regimen.plan.dataset import DatasetFacts
-from regimen.plan.finetune import BaseFacts, FineTuneFacts, JobStageFacts
+from regimen.plan.finetune_facts import BaseFacts, FineTuneFacts, JobStageFacts, version_name
+from regimen.plan.finetune_facts import DatasetFacts as FineTuneDatasetFacts
+from regimen.plan.finetune_tasks import CONVERT, EVALUATE, RunStage, job_name
+from regimen.plan.training import Spent, TrainingFacts
 from regimen.plan.version import VersionFacts
 from regimen.spec.artifacts import (
     Artifact,
     Claim,
     DatasetManifest,
     Progress,
-    Stage,
     StageRecord,
     VersionManifest,
     claim_key,
@@ -30,7 +33,7 @@ from regimen.spec.artifacts import (
     stage_record_key,
 )
 from regimen.spec.dataset import Source, TrainingDatasetSpec, TrainingDatasetStatus
-from regimen.spec.finetune import FineTuneJobSpec
+from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
 from regimen.store import Store
@@ -44,6 +47,7 @@ class Observer:
         self.store = store
         self.settings = settings
         self.arms = arms
+        self.claims = Claims(store)
 
     def dataset(self, owner: Owner, spec: TrainingDatasetSpec, obj: Object, now: float) -> DatasetFacts:
         sources = tuple(self._sources(spec))
@@ -81,15 +85,17 @@ class Observer:
             job=None if published else job_facts(self.cluster, owner.namespace, version_plan.job_name(owner)),
         )
 
-    def finetune(self, owner: Owner, spec: FineTuneJobSpec) -> FineTuneFacts:
+    def finetune(self, owner: Owner, spec: FineTuneJobSpec, obj: Object) -> FineTuneFacts:
         base = self._base(owner.namespace, spec.base_ref.name)
         if base is None:
             return FineTuneFacts(
                 base=None, dataset=self._dataset(owner, spec, None), version=None, claim=None, manifest=None, version_exists=False
             )
-        version, claim = self._claimed(owner, spec, base.spec.model)
-        cards = card_facts(self.cluster, self._selector(spec), spec.placement.gpu_resource)
-        name = finetune_plan.version_name(base.spec.model, version)
+        version, claim = self.claimed(owner, spec, base.spec.model)
+        resource = spec.placement.gpu_resource
+        cards = card_facts(self.cluster, self._selector(spec), resource)
+        said = status_of(obj, FineTuneJobStatus)
+        name = version_name(base.spec.model, version)
         return FineTuneFacts(
             base=base,
             dataset=self._dataset(owner, spec, claim if claim and claim.uid == owner.uid else None),
@@ -99,11 +105,13 @@ class Observer:
             version_exists=self.cluster.get("ModelVersion", owner.namespace, name) is not None,
             holder_gone=claim is not None and not self._holds(claim),
             contenders=self._contenders(owner, spec, base),
-            adapter=self._stage(owner, base.spec.model, version, "adapter"),
-            gguf=self._stage(owner, base.spec.model, version, "gguf"),
-            evaluation=self._stage(owner, base.spec.model, version, "evaluation"),
+            adapter=self._training(owner, base.spec.model, version),
+            gguf=self._stage(owner, base.spec.model, version, CONVERT),
+            evaluation=self._stage(owner, base.spec.model, version, EVALUATE),
             cards=cards,
-            lenders=lender_facts(self.cluster, self.arms, cards),
+            lenders=lender_facts(self.cluster, self.arms, cards, resource),
+            rivals=rival_facts(self.cluster, owner, self.settings.training_node_selector, cards, resource),
+            said=Spent(said.gpu_seconds or 0, said.attempts or 0),
             stepped_aside=stepped_aside(self.cluster, cards),
         )
 
@@ -113,9 +121,14 @@ class Observer:
 
     def _base(self, namespace: str, name: str) -> BaseFacts | None:
         obj = self.cluster.get("ModelVersion", namespace, name)
-        return BaseFacts(spec_of(obj, ModelVersionSpec), status_of(obj, ModelVersionStatus)) if obj else None
+        if obj is None:
+            return None
+        spec = spec_of(obj, ModelVersionSpec)
+        key = stage_record_key(namespace, spec.model, spec.version, obj["metadata"]["uid"], "weights")
+        imported = document(self.store, key, StageRecord)
+        return BaseFacts(spec, status_of(obj, ModelVersionStatus), imported.shape if imported else None)
 
-    def _dataset(self, owner: Owner, spec: FineTuneJobSpec, claim: Claim | None) -> finetune_plan.DatasetFacts | None:
+    def _dataset(self, owner: Owner, spec: FineTuneJobSpec, claim: Claim | None) -> FineTuneDatasetFacts | None:
         """The dataset with its pinned revision, or with its newest."""
         name = spec.dataset_ref.name
         obj = self.cluster.get("TrainingDataset", owner.namespace, name)
@@ -127,20 +140,18 @@ class Observer:
         if revision:
             manifest = document(self.store, dataset_prefix(owner.namespace, name, revision) + "manifest.json", DatasetManifest)
         task = next((task for task in spec_of(obj, TrainingDatasetSpec).tasks if task.name == spec.dataset_ref.task), None)
-        return finetune_plan.DatasetFacts(manifest, task, status.phase or "", status.message or "")
+        return FineTuneDatasetFacts(manifest, task, status.phase or "", status.message or "")
 
-    def _claimed(self, owner: Owner, spec: FineTuneJobSpec, model: str) -> tuple[str, Claim | None]:
+    def claimed(self, owner: Owner, spec: FineTuneJobSpec, model: str) -> tuple[str, Claim | None]:
         """The version asked for and who holds it. For Next: the one this job holds, else the first that nobody holds."""
         if spec.version != "Next":
             return spec.version, document(self.store, claim_key(owner.namespace, model, spec.version), Claim)
-        minor = 0
-        while True:
-            claim = document(self.store, claim_key(owner.namespace, model, f"v1.{minor}"), Claim)
-            if claim is not None and claim.uid == owner.uid:
-                return f"v1.{minor}", claim
-            if claim is None and self._is_free(owner.namespace, model, f"v1.{minor}"):
-                return f"v1.{minor}", None
-            minor += 1
+        claims = self.claims.of(owner.namespace, model)
+        ours = next((version for version, claim in claims.items() if claim.uid == owner.uid), None)
+        if ours is not None:
+            return ours, claims[ours]
+        minors = (f"v1.{minor}" for minor in count())
+        return next(version for version in minors if version not in claims and self._is_free(owner.namespace, model, version)), None
 
     def _holds(self, claim: Claim) -> bool:
         """Whether the job that claimed a version still exists."""
@@ -150,14 +161,24 @@ class Observer:
 
     def _is_free(self, namespace: str, model: str, version: str) -> bool:
         """Whether no ModelVersion that a person wrote has the name."""
-        return self.cluster.get("ModelVersion", namespace, finetune_plan.version_name(model, version)) is None
+        return self.cluster.get("ModelVersion", namespace, version_name(model, version)) is None
 
-    def _stage(self, owner: Owner, model: str, version: str, stage: Stage) -> JobStageFacts:
-        record = document(self.store, stage_record_key(owner.namespace, model, version, owner.uid, stage), StageRecord)
+    def _training(self, owner: Owner, model: str, version: str) -> TrainingFacts:
+        # Jobs first: a pod leaves its record before it ends, so one that is seen to have ended has left it.
+        jobs, holding = training_jobs(self.cluster, owner)
+        return TrainingFacts(
+            record=document(self.store, stage_record_key(owner.namespace, model, version, owner.uid, "adapter"), StageRecord),
+            jobs=jobs,
+            progress=document(self.store, progress_key(owner.namespace, model, version, owner.uid, "adapter"), Progress),
+            holding=holding,
+        )
+
+    def _stage(self, owner: Owner, model: str, version: str, stage: RunStage) -> JobStageFacts:
+        job = job_facts(self.cluster, owner.namespace, job_name(owner, stage))
+        record = document(self.store, stage_record_key(owner.namespace, model, version, owner.uid, stage.stage), StageRecord)
         if record is not None:
             return JobStageFacts(record=record)
-        job = job_facts(self.cluster, owner.namespace, finetune_plan.job_name(owner, stage))
-        key = progress_key(owner.namespace, model, version, owner.uid, stage)
+        key = progress_key(owner.namespace, model, version, owner.uid, stage.stage)
         return JobStageFacts(job=job, progress=document(self.store, key, Progress) if job else None)
 
     def _contenders(self, owner: Owner, spec: FineTuneJobSpec, base: BaseFacts) -> tuple[tuple[str, str, Artifact | None], ...]:

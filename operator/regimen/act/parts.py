@@ -6,10 +6,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from regimen.act.cluster import Cluster, Object
-from regimen.plan.common import JobFacts, Owner, PodFacts
+from regimen.plan.common import JobFacts, Owner, PodFacts, owner_label
+from regimen.plan.training import TRAINING, TrainingJob, read
 from regimen.store import NotFoundError, Store
 
 Document = TypeVar("Document", bound=BaseModel)
+ENDS_OF_JOB = frozenset({"Complete", "SuccessCriteriaMet", "Failed", "FailureTarget"})
+"""Conditions of a Job that say that it is over, or about to be: no new pod is started for it."""
 
 
 def owner_of(obj: Object) -> Owner:
@@ -48,18 +51,43 @@ def status_of(obj: Object, model: type[Document]) -> Document:
 def job_facts(cluster: Cluster, namespace: str, name: str) -> JobFacts | None:
     """A Job with what its newest pod says, or None where there is none."""
     job = cluster.get("Job", namespace, name)
-    if job is None:
-        return None
+    return _seen(job, cluster.items("Pod", namespace, f"batch.kubernetes.io/job-name={name}")) if job is not None else None
+
+
+def training_jobs(cluster: Cluster, owner: Owner) -> tuple[tuple[TrainingJob, ...], bool]:
+    """The training Jobs of a FineTuneJob, oldest first; and whether a pod of theirs, or of one that is gone, still holds its place."""
+    selector = ",".join(f"{key}={value}" for key, value in {**owner_label(owner.kind, owner.name), **TRAINING}.items())
+    pods = cluster.items("Pod", owner.namespace, selector)
+    jobs = [job for job in cluster.items("Job", owner.namespace, selector) if is_owned(job, owner)]
+    jobs.sort(key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+    return tuple(_training_job(job, pods) for job in jobs), any(holds_place(pod) for pod in pods)
+
+
+def _training_job(job: Object, pods: list[Object]) -> TrainingJob:
+    meta, status = job["metadata"], job.get("status", {})
+    ends, before = read(meta.get("annotations", {}))
+    own = [pod for pod in pods if any(ref.get("uid") == meta["uid"] for ref in pod["metadata"].get("ownerReferences", []))]
+    over = [item["lastTransitionTime"] for item in status.get("conditions", []) if item["type"] in ENDS_OF_JOB and item["status"] == "True"]
+    return TrainingJob(
+        job=_seen(job, own), ends=ends, before=before,
+        started=seconds(status["startTime"]) if "startTime" in status else None,
+        ended=min((seconds(at) for at in over), default=None),
+        pods=max(len(own), int(status.get("active", 0)) + int(status.get("succeeded", 0)) + int(status.get("failed", 0))),
+    )  # fmt: skip
+
+
+def is_owned(obj: Object, owner: Owner) -> bool:
+    return any(ref.get("uid") == owner.uid for ref in obj["metadata"].get("ownerReferences", []))
+
+
+def _seen(job: Object, its_pods: list[Object]) -> JobFacts:
     status = job.get("status", {})
     conditions = {item["type"]: item for item in status.get("conditions", []) if item.get("status") == "True"}
     failed = conditions.get("Failed") or conditions.get("FailureTarget")
-    pods = sorted(
-        cluster.items("Pod", namespace, f"batch.kubernetes.io/job-name={name}"),
-        key=lambda pod: pod["metadata"]["creationTimestamp"],
-    )
+    pods = sorted(its_pods, key=lambda pod: pod["metadata"]["creationTimestamp"])
     code, message = _last_termination(pods)
     return JobFacts(
-        name=name, active=bool(status.get("active")), succeeded="Complete" in conditions, failed=failed is not None,
+        name=job["metadata"]["name"], active=bool(status.get("active")), succeeded="Complete" in conditions, failed=failed is not None,
         reason=str(failed.get("reason", "")) if failed else "", message=message, exit_code=code,
         pod_phase=str(pods[-1].get("status", {}).get("phase", "")) if pods else "",
         pod_message=_pending(pods[-1]) if pods else "",

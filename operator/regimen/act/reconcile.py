@@ -85,7 +85,7 @@ class Reconciler:
                 return version.decide(owner, model, self.observer.version(owner, model), settings)
             case "FineTuneJob":
                 job = FineTuneJobSpec.model_validate(spec)
-                return finetune.decide(owner, job, self.observer.finetune(owner, job), settings)
+                return finetune.decide(owner, job, self.observer.finetune(owner, job, obj), settings, now)
             case "ModelService":
                 served = ModelServiceSpec.model_validate(spec)
                 return service.decide(owner, served, self.arms.service(owner, served), settings)

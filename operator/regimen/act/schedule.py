@@ -1,7 +1,7 @@
 """Facts of a RetrainSchedule."""
 
 from regimen.act.cluster import Cluster, Object
-from regimen.act.parts import status_of
+from regimen.act.parts import is_owned, status_of
 from regimen.plan.common import Owner
 from regimen.plan.schedule import DUE, ROWS, RunFacts, ScheduleFacts
 from regimen.spec.dataset import TrainingDatasetStatus
@@ -15,7 +15,7 @@ def schedule_facts(cluster: Cluster, owner: Owner, spec: RetrainScheduleSpec, ob
     if dataset is not None:
         tasks = status_of(dataset, TrainingDatasetStatus).tasks
         rows = next((task.train for task in tasks if task.name == spec.dataset_ref.task), None)
-    jobs = [item for item in cluster.items("FineTuneJob", owner.namespace) if _owned(item, owner)]
+    jobs = [item for item in cluster.items("FineTuneJob", owner.namespace) if is_owned(item, owner)]
     rollouts = {item["metadata"]["name"]: item for item in cluster.items("ModelRollout", owner.namespace)}
     runs = [_run(job, rollouts) for job in jobs if DUE in job["metadata"].get("annotations", {})]
     return ScheduleFacts(
@@ -25,10 +25,6 @@ def schedule_facts(cluster: Cluster, owner: Owner, spec: RetrainScheduleSpec, ob
         runs=tuple(sorted(runs, key=lambda run: run.due)),
         last=obj.get("status", {}).get("lastScheduleTime"),
     )
-
-
-def _owned(obj: Object, owner: Owner) -> bool:
-    return any(ref.get("uid") == owner.uid for ref in obj["metadata"].get("ownerReferences", []))
 
 
 def _run(job: Object, rollouts: dict[str, Object]) -> RunFacts:

@@ -10,6 +10,7 @@ import kopf
 from regimen.act.cluster import KINDS, OUR_KINDS, Cluster
 from regimen.act.reconcile import Reconciler
 from regimen.errors import ClusterError
+from regimen.handlers.metrics import JobMetrics
 from regimen.handlers.queue import Key, WorkQueue
 from regimen.handlers.watched import Hearing
 from regimen.spec.meta import GROUP, VERSION
@@ -33,6 +34,7 @@ class Operator:
     def __init__(self, cluster: Cluster, reconciler: Reconciler, resync_seconds: float) -> None:
         self.cluster = cluster
         self.hearing = Hearing()
+        self.metrics = JobMetrics()
         self._resync_seconds = resync_seconds
         self._services: dict[Key, str] = {}
         self._known: dict[Key, str] = {}
@@ -60,6 +62,8 @@ class Operator:
         for kind in OUR_KINDS:
             objects = self.cluster.items(kind)
             self.hearing.compare(kind, [(obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]) for obj in objects])
+            if kind == "FineTuneJob":
+                self.metrics.all(objects)
             for obj in objects:
                 meta = obj["metadata"]
                 key = Key(kind, meta["namespace"], meta["name"])
@@ -75,6 +79,10 @@ class Operator:
         self._remember(key, obj)
         if deleted:
             self._known.pop(key, None)
+        if kind == "FineTuneJob" and deleted:
+            self.metrics.gone(key.namespace, key.name)
+        elif kind == "FineTuneJob":
+            self.metrics.seen(obj)
         self.queue.add(key)
         for other in [known for known in list(self._known) if known.namespace == key.namespace and known.kind in DEPENDENTS[kind]]:
             self.queue.add(other, after=0.05)

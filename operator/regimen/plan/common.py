@@ -9,11 +9,13 @@ from hashlib import sha256
 from typing import Any
 
 from regimen.plan.actions import Manifest
-from regimen.spec.meta import API_VERSION, GROUP, SecretKeyRef
+from regimen.spec.meta import API_VERSION, GROUP, Cache, SecretKeyRef
 
 FINALIZER = f"{GROUP}/finish"
 MANAGED = {"app.kubernetes.io/managed-by": "regimen"}
 BUCKET_SECRET = "regimen-bucket"
+CACHE_DIR = "/cache"
+"""Where trainer pods find the node's disk."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,11 @@ def dns_name(*parts: str, limit: int = 63) -> str:
     return f"{name[: limit - 9].rstrip('-')}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
+def owner_label(kind: str, name: str) -> dict[str, str]:
+    """Whose trainer a Job or a pod is. The kind and the name say it, not the uid: a pod of a job that is gone still holds its card."""
+    return {f"{GROUP}/owner": dns_name(kind, name)}
+
+
 def canonical_hash(value: Any) -> str:
     """16 hex digits that name a JSON value."""
     return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:16]
@@ -152,34 +159,46 @@ def trainer_job(
     deadline_seconds: int | None = None,
     backoff_limit: int = 3,
     env: Sequence[Manifest] = (),
+    cache: Cache | None = None,
+    grace_seconds: int = 30,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
     """A Job of one trainer pod. Exit code 2 says that the input is at fault: it fails the Job at once.
 
-    `extended` are extended resources such as {"nvidia.com/gpu": "4"}. The deadline counts from the Job's start.
+    `extended` are extended resources such as {"nvidia.com/gpu": "4"}. The deadline counts from the Job's start; `grace_seconds` is what
+    a pod has from SIGTERM to its end. A pod that is evicted or preempted is replaced, and does not count against `backoff_limit`.
     """
     resources: dict[str, Any] = json.loads(json.dumps(settings.trainer_resources))
     for section in ("requests", "limits"):
         resources.setdefault(section, {}).update(extended or {})
-    labels = {**MANAGED, f"{GROUP}/owner": dns_name(owner.kind, owner.name), "app.kubernetes.io/component": "trainer"}
+    labels = {**MANAGED, **owner_label(owner.kind, owner.name), "app.kubernetes.io/component": "trainer", **(labels or {})}
+    attempt = {"name": "REGIMEN_ATTEMPT", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    volumes: list[Manifest] = [{"name": "scratch", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    mounts = [{"name": "scratch", "mountPath": "/scratch"}, {"name": "tmp", "mountPath": "/tmp"}]
+    if cache is not None:
+        volumes.append({"name": "cache", "persistentVolumeClaim": {"claimName": cache.persistent_volume_claim.claim_name}})
+        mounts.append({"name": "cache", "mountPath": CACHE_DIR})
+        env = [*env, {"name": "REGIMEN_CACHE_DIR", "value": CACHE_DIR}]
     pod: Manifest = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
         "nodeSelector": dict(node_selector),
-        "terminationGracePeriodSeconds": 30,
-        "volumes": [{"name": "scratch", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}],
+        "terminationGracePeriodSeconds": grace_seconds,
+        "volumes": volumes,
         "containers": [
             {
                 "name": "trainer",
                 "image": settings.trainer_image,
                 "imagePullPolicy": settings.pull_policy,
                 "args": ["run-task"],
-                "env": [{"name": "REGIMEN_TASK", "value": task_json}, {"name": "HOME", "value": "/scratch"}, *env],
+                "env": [{"name": "REGIMEN_TASK", "value": task_json}, {"name": "HOME", "value": "/scratch"}, attempt, *env],
                 "envFrom": [{"secretRef": {"name": BUCKET_SECRET}}],
                 "resources": resources,
                 "securityContext": container_security(),
-                "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}, {"name": "tmp", "mountPath": "/tmp"}],
+                "volumeMounts": mounts,
                 "terminationMessagePolicy": "File",
             }
         ],
@@ -198,12 +217,10 @@ def trainer_job(
     }
     if deadline_seconds is not None:
         spec["activeDeadlineSeconds"] = deadline_seconds
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": owner.namespace, "labels": labels, "ownerReferences": [owner.reference()]},
-        "spec": spec,
-    }
+    metadata: Manifest = {"name": name, "namespace": owner.namespace, "labels": labels, "ownerReferences": [owner.reference()]}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
 def secret_env(name: str, ref: SecretKeyRef) -> Manifest:

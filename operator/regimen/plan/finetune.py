@@ -1,138 +1,58 @@
 """FineTuneJob: wait, train, convert, evaluate, publish. Each stage is done when its record is in the bucket."""
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
-from regimen.plan.actions import Action, Apply, Create, Delete, Event, Manifest, Plan, Put, PutOnce, Verdict
-from regimen.plan.borrow import CardFacts, LenderFacts, may_start
-from regimen.plan.common import JobFacts, Owner, Settings, bucket_secret, dns_name, failure, trainer_job
-from regimen.plan.gates import evaluation_figures, failed_gates
+from regimen.plan.actions import Action, Apply, Create, Delete, Plan, Put, PutOnce
+from regimen.plan.common import Owner, Settings, bucket_secret, failure
+from regimen.plan.estimate import estimate, refusal
+from regimen.plan.finetune_facts import FineTuneFacts, JobStageFacts, version_name
+from regimen.plan.finetune_report import from_where, idle, say
+from regimen.plan.finetune_tasks import CONVERT, EVALUATE, RunStage, lineage, stage_job, stage_task
+from regimen.plan.finetune_train import stop, train
+from regimen.plan.gates import failed_gates
+from regimen.plan.progress import how_far
 from regimen.plan.published import model_version
-from regimen.spec.artifacts import (
-    Artifact,
-    Claim,
-    DatasetManifest,
-    Lineage,
-    Progress,
-    Stage,
-    StageRecord,
-    VersionManifest,
-    claim_key,
-    manifest_key,
-)
-from regimen.spec.dataset import DatasetTask
-from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus, JobProgress, SteppedAside
-from regimen.spec.meta import Ref, parse_duration
+from regimen.plan.training import spent
+from regimen.spec.artifacts import Claim, VersionManifest, claim_key, manifest_key
+from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.phases import JobPhase
-from regimen.spec.tasks import Contender, ConvertTask, EvaluateTask, Task, TrainTask
-from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
 
 
-@dataclass(frozen=True)
-class BaseFacts:
-    """The ModelVersion to train from."""
-
-    spec: ModelVersionSpec
-    status: ModelVersionStatus
-
-
-@dataclass(frozen=True)
-class DatasetFacts:
-    """The dataset to train on."""
-
-    manifest: DatasetManifest | None
-    """The pinned revision, or the newest; None where none is published."""
-    task: DatasetTask | None
-    phase: str
-    message: str
-    bucket: str = ""
-
-
-@dataclass(frozen=True)
-class JobStageFacts:
-    """One stage."""
-
-    record: StageRecord | None = None
-    job: JobFacts | None = None
-    progress: Progress | None = None
-
-
-@dataclass(frozen=True)
-class FineTuneFacts:
-    """What was seen of a job and of what it refers to."""
-
-    base: BaseFacts | None
-    dataset: DatasetFacts | None
-    version: str | None
-    """The version asked for, or the one to take for Next; None while the base is missing."""
-    claim: Claim | None
-    """Who holds that version."""
-    manifest: VersionManifest | None
-    """Whether it is published."""
-    version_exists: bool
-    """Whether the ModelVersion of that name exists."""
-    holder_gone: bool = False
-    """Whether the job that holds the version no longer exists."""
-    contenders: tuple[tuple[str, str, Artifact | None], ...] = ()
-    """(Serving or Baseline, ModelVersion, its GGUF) of evaluation.compareWith."""
-    adapter: JobStageFacts = field(default_factory=JobStageFacts)
-    gguf: JobStageFacts = field(default_factory=JobStageFacts)
-    evaluation: JobStageFacts = field(default_factory=JobStageFacts)
-    cards: tuple[CardFacts, ...] = ()
-    lenders: tuple[LenderFacts, ...] = ()
-    stepped_aside: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """How one stage is shown and named."""
-
-    stage: Stage
-    phase: JobPhase
-    verb: str
-
-
-TRAIN = _Stage("adapter", JobPhase.TRAINING, "train")
-CONVERT = _Stage("gguf", JobPhase.CONVERTING, "convert")
-EVALUATE = _Stage("evaluation", JobPhase.EVALUATING, "evaluate")
-
-
-def job_name(owner: Owner, stage: Stage) -> str:
-    verbs: dict[str, str] = {"adapter": "train", "gguf": "convert", "evaluation": "evaluate"}
-    return dns_name(owner.name, verbs[stage], owner.uid[:8])
-
-
-def version_name(model: str, version: str) -> str:
-    return f"{model}-{version}"
-
-
-def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: Settings) -> Plan:
+def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: Settings, now: float) -> Plan:
     """The next step towards a published version, or why there is none."""
+    shape = facts.base.shape if facts.base else None
+    so_far = spent(facts.adapter, facts.said)
+    so_far = so_far if spec.placement.whole_card else replace(so_far, seconds=0)
+    facts = replace(facts, estimate=estimate(spec, shape, facts.cards), said=so_far)
     waiting = _missing(spec, facts)
     if waiting is not None:
-        return _say(facts, JobPhase.WAITING, *waiting)
+        return say(facts, JobPhase.WAITING, *waiting)
     if facts.base is None or facts.dataset is None or facts.dataset.manifest is None or facts.version is None:
         raise AssertionError("_missing lets nothing through that is missing")
+    # What trains already has shown that it fits.
+    too_large = refusal(spec, facts.estimate) if not facts.adapter.begun and facts.adapter.record is None else None
+    if too_large is not None:
+        return say(facts, JobPhase.FAILED, "DoesNotFit", too_large)
     abandoned = facts.claim is not None and facts.holder_gone and facts.manifest is None
     if facts.claim is not None and facts.claim.uid != owner.uid and not abandoned:
         text = f"version {facts.version} belongs to {facts.claim.job}; delete this job and create it with another version, or with Next"
-        return _say(facts, JobPhase.FAILED, "VersionExists", text)
+        return say(facts, JobPhase.FAILED, "VersionExists", text)
     name = version_name(facts.base.spec.model, facts.version)
     if facts.claim is None and (facts.manifest is not None or facts.version_exists):
         text = f"version: ModelVersion {name} exists already; delete this job and create it with another version"
-        return _say(facts, JobPhase.FAILED, "VersionExists", text)
+        return say(facts, JobPhase.FAILED, "VersionExists", text)
     if spec.suspend:
-        running = [seen.job for seen in (facts.adapter, facts.gguf, facts.evaluation) if seen.job is not None]
-        stop = [Delete("Job", owner.namespace, job.name) for job in running]
-        return _say(facts, JobPhase.WAITING, "Suspended", "suspended; set suspend: false to go on", tuple(stop))
+        text = f"suspended; set suspend: false to go on{from_where(facts)}"
+        return say(facts, idle(facts), "Suspended", text, stop(owner, facts))
     if facts.claim is None or facts.claim.uid != owner.uid:
         claim = Claim(job=owner.path, uid=owner.uid, dataset_revision=facts.dataset.manifest.digest)
         key = claim_key(owner.namespace, facts.base.spec.model, facts.version)
         data = claim.model_dump_json(by_alias=True).encode()
         # A version whose job is gone and that was never published is free again; an old pod of that job writes under its own uid.
         put = Put(key, data) if abandoned else PutOnce(key, data)
-        return _say(facts, JobPhase.WAITING, "Claiming", f"claiming version {facts.version}", (put,), again_after=0.2)
+        return say(facts, JobPhase.WAITING, "Claiming", f"claiming version {facts.version}", (put,), again_after=0.2)
     if facts.adapter.record is None:
-        return _train(owner, spec, facts, settings)
+        return train(owner, spec, facts, settings, now)
     if facts.gguf.record is None:
         return _run(owner, spec, facts, settings, CONVERT, facts.gguf)
     if facts.evaluation.record is None:
@@ -167,92 +87,21 @@ def _missing(spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[str, str] | N
     return None
 
 
-def _train(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: Settings) -> Plan:
-    job = facts.adapter.job
-    if job is not None:
-        return _run(owner, spec, facts, settings, TRAIN, facts.adapter)
-    answer = may_start(spec.placement, spec.borrow, facts.cards, facts.lenders)
-    if not answer.go:
-        return _say(facts, JobPhase.WAITING, answer.reason, answer.message)
-    return _run(owner, spec, facts, settings, TRAIN, facts.adapter, answer.slices)
-
-
-def _run(
-    owner: Owner,
-    spec: FineTuneJobSpec,
-    facts: FineTuneFacts,
-    settings: Settings,
-    stage: _Stage,
-    seen: JobStageFacts,
-    slices: int = 0,
-) -> Plan:
+def _run(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: Settings, stage: RunStage, seen: JobStageFacts) -> Plan:
     """Start the stage's Job, or say how far it is, or that it failed."""
     if seen.job is None:
-        manifest = _job(owner, spec, settings, stage, _task(owner, spec, facts, stage), slices)
+        manifest = stage_job(owner, spec, settings, stage, stage_task(owner, spec, facts, stage))
         actions: tuple[Action, ...] = (Apply(bucket_secret(owner.namespace, settings)), Create(manifest))
-        return _say(facts, stage.phase, stage.phase.value, f"starting to {stage.verb}", actions)
+        return say(facts, stage.phase, stage.phase.value, f"starting to {stage.verb}", actions)
     if seen.job.failed:
         text = f"could not {stage.verb}: {failure(seen.job)}; delete this job and create it again once that is mended"
-        return _say(facts, JobPhase.FAILED, f"{stage.verb.capitalize()}Failed", text)
+        return say(facts, JobPhase.FAILED, f"{stage.verb.capitalize()}Failed", text)
     if seen.job.succeeded:
         again = (Delete("Job", owner.namespace, seen.job.name),)
-        return _say(facts, stage.phase, stage.phase.value, f"what the pod made is gone; about to {stage.verb} again", again)
-    text = seen.job.pod_message or _how_far(seen.progress, stage)
-    return _say(facts, stage.phase, stage.phase.value, text, progress=seen.progress, again_after=3)
-
-
-def _how_far(progress: Progress | None, stage: _Stage) -> str:
-    if progress is None or not progress.total_steps:
-        return f"{stage.phase.value.lower()}"
-    left = f", about {progress.eta_seconds:.0f} s left" if progress.eta_seconds is not None else ""
-    return f"step {progress.step} of {progress.total_steps}{left}" + (f": {progress.message}" if progress.message else "")
-
-
-def _job(owner: Owner, spec: FineTuneJobSpec, settings: Settings, stage: _Stage, task: Task, slices: int) -> Manifest:
-    selector = spec.placement.node_selector if spec.placement.node_selector is not None else settings.training_node_selector
-    borrows = stage is TRAIN and spec.borrow.mode == "Preempt" and slices > 0
-    return trainer_job(
-        owner, job_name(owner, stage.stage), task.model_dump_json(by_alias=True), settings,
-        node_selector=selector,
-        extended={spec.placement.gpu_resource: str(slices)} if stage is TRAIN and slices else None,
-        priority_class=settings.training_priority_class if borrows else None,
-        deadline_seconds=parse_duration(spec.max_duration),
-        backoff_limit=spec.backoff_limit,
-    )  # fmt: skip
-
-
-def _task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage: _Stage) -> Task:
-    base, dataset = facts.base, facts.dataset
-    if base is None or base.spec.weights is None or dataset is None or dataset.manifest is None or dataset.task is None:
-        raise AssertionError("_missing lets nothing through that is missing")
-    common = {
-        "namespace": owner.namespace, "job": owner.path, "uid": owner.uid, "model": base.spec.model, "version": facts.version or "",
-    }  # fmt: skip
-    base_uri = base.spec.weights.s3.uri
-    figures = next(task for task in dataset.manifest.tasks if task.name == spec.dataset_ref.task)
-    files = {file.path: file.uri for file in dataset.manifest.files}
-    if stage is TRAIN:
-        return TrainTask(**common, base_uri=base_uri, train_uri=files[figures.train_path], method=spec.method)
-    if stage is CONVERT:
-        return ConvertTask(**common, base_uri=base_uri, quantizations=spec.output.quantizations)
-    output = dataset.task.output
-    return EvaluateTask(
-        **common, quantization=spec.output.quantizations[0], test_uri=files[figures.test_path],
-        output=output.type, labels=output.labels, positive=output.positive,
-        against=[Contender(name=label, gguf=gguf) for label, _, gguf in facts.contenders if gguf is not None],
-        evaluation=spec.evaluation, lineage=lineage(owner, spec, facts),
-    )  # fmt: skip
-
-
-def lineage(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Lineage:
-    """Where the version comes from."""
-    weights = [item.sha256 for item in facts.base.status.artifacts if item.kind == "weights"] if facts.base else []
-    libraries = facts.adapter.record.figures.get("libraries") if facts.adapter.record else None
-    return Lineage(
-        base_ref=spec.base_ref.name, base_digest=weights[0] if weights else None, dataset=spec.dataset_ref.name,
-        dataset_revision=facts.claim.dataset_revision if facts.claim else None, task=spec.dataset_ref.task,
-        fine_tune_job=owner.name, libraries={"trainer": str(libraries)} if libraries else {},
-    )  # fmt: skip
+        return say(facts, stage.phase, stage.phase.value, f"what the pod made is gone; about to {stage.verb} again", again)
+    progress = seen.progress
+    text = seen.job.pod_message or (how_far(progress) if progress and progress.total_steps else stage.phase.value.lower())
+    return say(facts, stage.phase, stage.phase.value, text, progress=progress, again_after=3)
 
 
 def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
@@ -263,7 +112,7 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
     failed = failed_gates(spec.evaluation.gates, evaluation.figures, [label for label, _, _ in facts.contenders])
     if failed:
         text = f"{'; '.join(failed)}; no version is published. Improve the data or the method and create a new job"
-        return _say(facts, JobPhase.FAILED, "GateFailed", text)
+        return say(facts, JobPhase.FAILED, "GateFailed", text)
     model, version = facts.base.spec.model, facts.version
     if facts.manifest is None:
         manifest = VersionManifest(
@@ -278,50 +127,8 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
             published_at=evaluation.finished_at,
         )
         put = PutOnce(manifest_key(owner.namespace, model, version), manifest.model_dump_json(by_alias=True, indent=1).encode())
-        return _say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (put,), again_after=0.2)
+        return say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (put,), again_after=0.2)
     if not facts.version_exists:
         create = Create(model_version(owner.namespace, facts.manifest))
-        return _say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (create,), again_after=0.2)
-    return _say(facts, JobPhase.SUCCEEDED, "Succeeded", f"published {version_name(model, version)}")
-
-
-def _say(
-    facts: FineTuneFacts,
-    phase: JobPhase,
-    reason: str,
-    message: str,
-    actions: tuple[Action, ...] = (),
-    progress: Progress | None = None,
-    again_after: float = 10.0,
-) -> Plan:
-    """The status, conditions and events of one pass."""
-    ended = phase in {JobPhase.SUCCEEDED, JobPhase.FAILED}
-    failed = phase is JobPhase.FAILED
-    record = facts.evaluation.record
-    status = FineTuneJobStatus(
-        phase=phase,
-        message=message,
-        version=facts.version if facts.claim or failed else None,
-        dataset_revision=facts.claim.dataset_revision if facts.claim else None,
-        progress=_progress(progress),
-        stepped_aside=[SteppedAside(model_service=name, pods=pods) for name, pods in facts.stepped_aside if phase is JobPhase.TRAINING],
-        version_ref=Ref(name=facts.manifest.name) if facts.manifest and phase is JobPhase.SUCCEEDED else None,
-        evaluation=evaluation_figures(record.figures, {label: name for label, name, _ in facts.contenders}) if record else None,
-    )
-    conditions = (
-        Verdict("Ready", not failed, reason, message),
-        Verdict("Complete", phase is JobPhase.SUCCEEDED, reason if ended else phase.value, message),
-        Verdict("Stalled", failed, reason, message),
-    )
-    events = (Event(reason, message, warning=failed),) if ended or actions else ()
-    return Plan(status, conditions, actions, events, again_after if not ended else 300)
-
-
-def _progress(progress: Progress | None) -> JobProgress | None:
-    if progress is None:
-        return None
-    percent = 100 * progress.step / progress.total_steps if progress.total_steps else 0.0
-    return JobProgress(
-        step=progress.step, total_steps=progress.total_steps, percent=round(percent, 1), loss=progress.loss,
-        tokens_per_second=progress.tokens_per_second, eta_seconds=progress.eta_seconds,
-    )  # fmt: skip
+        return say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (create,), again_after=0.2)
+    return say(facts, JobPhase.SUCCEEDED, "Succeeded", f"published {version_name(model, version)}")

@@ -24,6 +24,8 @@ class Memory(Status):
     requested_weight: float = 0
     evidence_since: float | None = Field(None, description="When the candidate first had traffic.")
     looks_taken: int = 0
+    lent_since: float | None = Field(None, description="Since when training has borrowed a card of the service: clocks stand still.")
+    returned_at: float | None = Field(None, description="When training gave it back; the replicas that stepped aside are coming back.")
     passed: bool = Field(False, description="The analysis has said Promote.")
     outcome: Literal["Promote", "RollBack"] | None = None
     reason: str = ""

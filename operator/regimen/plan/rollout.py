@@ -10,6 +10,7 @@ from regimen.plan.evidence import arms_status, find_arm, judge_evidence, watch_e
 from regimen.plan.exchange import Done, next_move
 from regimen.plan.memory import Memory, memory_map
 from regimen.plan.rollout_facts import Context, RolloutFacts, current_step
+from regimen.plan.rollout_lending import follow_loan
 from regimen.plan.rollout_moves import next_actions, promote, rolled_back
 from regimen.plan.rollout_report import ended, plain, report
 from regimen.plan.service import gguf_for
@@ -133,6 +134,9 @@ def _advance(context: Context, memory: Memory) -> Memory:
         return _rolling_back(context, memory, "Deleted", "deleted before it ended")
     if memory.outcome is not None:
         return memory
+    memory = follow_loan(context, memory)
+    if memory.lent_since is not None:
+        return memory
     memory = _weigh(context, memory)
     if memory.outcome is None:
         memory = _deadline(context, memory)
@@ -172,12 +176,12 @@ def _weigh(context: Context, memory: Memory) -> Memory:
 
 
 def _deadline(context: Context, memory: Memory) -> Memory:
-    """A replica that takes too long to exchange; a lent card and a pause stop the clock."""
+    """A replica that takes too long to exchange; a pause stops the clock."""
     step = current_step(context.spec, memory)
     limit = parse_duration(context.spec.progress_deadline)
     if step is None or step.set_replicas is None:
         return memory
-    if context.facts.lending or context.spec.paused:
+    if context.spec.paused:
         return memory.model_copy(update={"moved_at": context.now})
     if context.now - memory.moved_at <= limit:
         return memory

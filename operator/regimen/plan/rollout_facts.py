@@ -61,6 +61,12 @@ class Context:
         return iso(self.now)
 
 
+def moves_replicas(spec: ModelRolloutSpec, memory: Memory) -> bool:
+    """Whether a rollout exchanges replicas now: in a step that sets them, and whenever it ends."""
+    step = current_step(spec, memory)
+    return not memory.ended and (memory.outcome is not None or step is None or (step.set_replicas is not None and not spec.paused))
+
+
 def iso(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

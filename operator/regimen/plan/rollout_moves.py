@@ -23,8 +23,9 @@ def next_actions(context: Context, memory: Memory) -> tuple[tuple[Action, ...], 
     """At most one move of a replica. The weight moves first and is verified on every router, then the replica."""
     facts, service = context.facts, context.service
     move = next_move(target_replicas(context, memory), service.replicas, service.min_available, facts.stable, facts.candidate)
-    if memory.outcome is None and (facts.lending or context.spec.paused) and isinstance(move, Move):
-        move = Hold("training has borrowed a card of this service" if facts.lending else "paused")
+    lent = memory.lent_since is not None
+    if memory.outcome is None and (lent or context.spec.paused) and isinstance(move, Move):
+        move = Hold("training has borrowed a card of this service" if lent else "paused")
     routing = wanted_routing(context, memory, move)
     if routing != facts.routing:
         return (Apply(routing_map(context.service_owner, routing)),), Hold("routers are taking up the new weight")
@@ -41,7 +42,8 @@ def wanted_routing(context: Context, memory: Memory, move: Move | Hold | Done) -
     victim = move.victim if isinstance(move, Move) else None
     weight = _weight(context, memory, victim)
     previous = facts.routing
-    epoch = f"{context.owner.uid}.{weight:g}" if weight > 0 else "-"
+    # What is answered while a card is lent counts under no epoch that is ever asked: it is no evidence.
+    epoch = f"{context.owner.uid}.{weight:g}" if weight > 0 and memory.lent_since is None else "-"
     wanted = Routing(
         generation=previous.generation if previous else 0,
         epoch=epoch,

@@ -93,6 +93,9 @@ def _message(context: Context, memory: Memory, hold: Hold | Done) -> str:
     if memory.outcome is not None:
         return memory.why + (f"; {hold.reason}" if isinstance(hold, Hold) and not memory.ended else "")
     number, total = memory.step + 1, len(context.spec.strategy.steps)
+    if memory.lent_since is not None:
+        what = "replicas that stepped aside are coming back" if memory.returned_at else "training has borrowed a card of this service"
+        return f"step {number} of {total}: {what}; the clock stands still"
     step = current_step(context.spec, memory)
     if step is not None and step.analysis is not None and memory.verdict is not None:
         return f"step {number} of {total}, analysis: {memory.verdict.reason}"

@@ -1,11 +1,12 @@
 """FineTuneJob: fine-tune a version on a task of a dataset, and publish the result as a new version."""
 
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from regimen.spec.dataset import DatasetRef
-from regimen.spec.meta import Cache, Duration, KindStatus, NodeSelector, Quantization, Ref, Spec, Status, Text
+from regimen.spec.meta import Cache, Duration, KindStatus, NodeSelector, Quantization, Ref, Spec, Status, Text, parse_duration
 from regimen.spec.phases import JobPhase
 
 Metric = Literal["agreement", "precision", "recall", "falseDenialRate", "falseApprovalRate", "unparseableRate", "rougeL"]
@@ -70,6 +71,25 @@ class Window(Spec):
     duration: Duration = Field(description="How long a window is, e.g. 4h; 2m at least.")
     time_zone: str = Field("UTC", max_length=64, description="IANA time zone of the schedule, e.g. America/Chicago.")
 
+    @model_validator(mode="after")
+    def _can_open(self) -> "Window":
+        """What a cron library knows besides is asked when the operator plans (`regimen.plan.window.check`)."""
+        if len(self.schedule.split()) != 5:
+            raise ValueError(NO_CRON)
+        if parse_duration(self.duration) < SHORTEST_WINDOW:
+            raise ValueError(TOO_SHORT)
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"timeZone: {self.time_zone} is no IANA time zone; write one like America/Chicago") from error
+        return self
+
+
+SHORTEST_WINDOW = 120
+"""Seconds. A shorter one would be over before a model is loaded and a checkpoint kept."""
+NO_CRON = "schedule: a cron expression has five fields, e.g. 0 2 * * *"
+TOO_SHORT = "duration: a window is 2m at least, since loading a model and keeping a checkpoint take their time; lengthen it"
+
 
 class Checkpoint(Spec):
     """How much work a lost pod may cost."""
@@ -117,7 +137,8 @@ class FineTuneJobSpec(Spec):
     cache: Cache | None = Field(None, description="Where base weights are kept on the nodes; without it they are fetched for each pod.")
     evaluation: Evaluation = Field(default_factory=lambda: Evaluation(), description="How the result is judged.")
     max_duration: Duration = Field(
-        "6h", description="Longest time that one training pod may hold the card; Kubernetes ends it then, operator or not."
+        "6h",
+        description="Longest time that one training Job may hold the card where there is no window; Kubernetes ends it then, operator or not.",
     )
     backoff_limit: int = Field(3, ge=0, le=20, description="Retries of each stage after a failed pod.")
     suspend: bool = Field(False, description="true: stop and give the card back; false: go on.")
@@ -132,6 +153,16 @@ class JobProgress(Status):
     loss: float | None = Field(None, description="Training loss, last logged.")
     tokens_per_second: float | None = Field(None, description="Training throughput.")
     eta_seconds: float | None = Field(None, description="Estimated seconds left in this stage.")
+    checkpoint_step: int | None = Field(None, description="Step of the newest checkpoint in the bucket: what an interruption goes back to.")
+
+
+class Estimate(Status):
+    """What training takes on the card, reckoned before it takes it."""
+
+    vram_bytes: int = Field(description="Memory at the peak of a step.")
+    card_bytes: int | None = Field(None, description="Memory of the card, as its node's labels say; absent where they do not.")
+    fits: bool | None = Field(None, description="Whether it fits; absent where the card's memory is not known.")
+    note: str | None = Field(None, max_length=512, description="How it fits, or what would.")
 
 
 class ComparedWith(Status):
@@ -169,6 +200,9 @@ class FineTuneJobStatus(KindStatus):
     version: str | None = Field(None, description="Version allocated to this job.")
     dataset_revision: str | None = Field(None, description="Revision pinned when training started.")
     progress: JobProgress | None = Field(None, description="How far the running stage is.")
+    estimate: Estimate | None = Field(None, description="Memory that training takes; absent where the base's shape is not known.")
+    attempts: int | None = Field(None, description="Training pods started so far.")
+    gpu_seconds: int | None = Field(None, description="Seconds for which training Jobs held the card so far.")
     stepped_aside: list[SteppedAside] = Field(default_factory=list, max_length=32, description="Who gave the card.")
     version_ref: Ref | None = Field(None, description="ModelVersion that the job published.")
     evaluation: EvaluationFigures | None = Field(None, description="What the evaluation found.")

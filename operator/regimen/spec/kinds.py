@@ -19,7 +19,7 @@ from regimen.spec.dataset import (
     TrainingDatasetSpec,
     TrainingDatasetStatus,
 )
-from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus
+from regimen.spec.finetune import NO_CRON, TOO_SHORT, FineTuneJobSpec, FineTuneJobStatus, Window
 from regimen.spec.meta import KindStatus, Spec
 from regimen.spec.rollout import Analysis, Guardrail, ModelRolloutSpec, ModelRolloutStatus, Step
 from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus
@@ -233,6 +233,20 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
         Rule(
             "self.type != 'Text' || ((!has(self.labels) || self.labels.size() == 0) && !has(self.positive))",
             "output: labels and positive belong to Label tasks; remove them or set type: Label",
+        ),
+    ),
+    Window: (
+        Rule(r"self.schedule.matches('^\\s*(\\S+\\s+){4}\\S+\\s*$')", NO_CRON, ".schedule"),
+        # Durations are our own (with days), so what is less than 120 seconds is said as text.
+        Rule(
+            r"!self.duration.matches('^(0+[smhd])*((0*1m)?(0*[0-5]?[0-9]s)?|0*([6-9][0-9]|1[01][0-9])s)(0+[smhd])*$')",
+            TOO_SHORT,
+            ".duration",
+        ),
+        Rule(
+            "!has(self.timeZone) || self.timeZone.matches('^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$')",
+            "timeZone: write an IANA time zone like America/Chicago",
+            ".timeZone",
         ),
     ),
     ModelServiceSpec: (

@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from regimen.spec.dataset import DatasetRef
-from regimen.spec.finetune import Borrow, Evaluation, Method, Output, Placement
-from regimen.spec.meta import Duration, KindStatus, Ref, Spec, Status
+from regimen.spec.finetune import Borrow, Checkpoint, Evaluation, Method, Output, Placement, Window
+from regimen.spec.meta import Cache, Duration, KindStatus, Ref, Spec, Status
 from regimen.spec.phases import SchedulePhase
 from regimen.spec.rollout import Analysis, Strategy
 
@@ -23,9 +23,12 @@ class FineTuneTemplateSpec(Spec):
     method: Method = Field(default_factory=lambda: Method(), description="How to train.")
     output: Output = Field(description="What files to make.")
     placement: Placement = Field(default_factory=lambda: Placement(), description="Where to train.")
+    window: Window | None = Field(None, description="When training may run; without it, whenever the card is there.")
     borrow: Borrow = Field(default_factory=lambda: Borrow(), description="Whether to take the card from serving pods.")
+    checkpoint: Checkpoint = Field(default_factory=lambda: Checkpoint(), description="How much work a lost pod may cost.")
+    cache: Cache | None = Field(None, description="Where base weights are kept on the nodes; without it they are fetched for each pod.")
     evaluation: Evaluation = Field(default_factory=lambda: Evaluation(), description="How the result is judged.")
-    max_duration: Duration = Field("6h", description="Longest time that one training pod may hold the card.")
+    max_duration: Duration = Field("6h", description="Longest time that one training Job may hold the card where there is no window.")
     backoff_limit: int = Field(3, ge=0, le=20, description="Retries of each stage after a failed pod.")
 
 

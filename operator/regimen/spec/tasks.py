@@ -59,7 +59,9 @@ class TrainTask(Spec):
     model: str
     version: str
     base_uri: str = Field(description="s3:// prefix of the base model's 16-bit weights (Hugging Face layout).")
-    base_digest: str | None = Field(None, description="sha256:… over the weights' files, as the base's import recorded it; names them in the cache.")
+    base_digest: str | None = Field(
+        None, description="sha256:… over the weights' files, as the base's import recorded it; names them in the cache."
+    )
     train_uri: str = Field(description="s3:// address of the training JSONL.")
     method: Method
     checkpoint: Checkpoint = Field(default_factory=lambda: Checkpoint())

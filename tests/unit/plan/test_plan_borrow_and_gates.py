@@ -2,9 +2,9 @@
 
 import pytest
 
-from regimen.plan.borrow import CardFacts, LenderFacts, may_start
+from regimen.plan.borrow import CardFacts, LenderFacts, RivalFacts, may_start, shortfall
 from regimen.plan.gates import evaluation_figures, failed_gates
-from regimen.spec.finetune import Borrow, Gate, Placement
+from regimen.spec.finetune import Borrow, Gate, Placement, Window
 
 PREEMPT, OUTAGE, NONE = Borrow(mode="Preempt"), Borrow(mode="Preempt", allow_outage=True), Borrow()
 
@@ -45,6 +45,57 @@ def test_may_start(row: str) -> None:
     answer = may_start(Placement(whole_card=whole), borrow, cards, lenders)
     assert (answer.slices, answer.reason, answer.go) == (slices, reason, not reason)
     assert REMEDY.get(reason, "") in answer.message
+
+
+OPEN, CLOSED = Window(schedule="0 0 * * *", duration="8h"), Window(schedule="0 12 * * *", duration="4h")
+NOW = 4 * 3600.0
+
+
+def rival(name: str, older: bool = True, node: str = "", reason: str = "CardBusy", window: Window | None = None) -> RivalFacts:
+    return RivalFacts(name, older, bool(node) or reason == "Training", node, reason, window)
+
+
+RIVALS: dict[str, tuple[tuple[CardFacts, ...], tuple[RivalFacts, ...], str | None]] = {
+    "nobody else": ((card(0),), (), None),
+    "an older one waits for the card": ((card(0),), (rival("x"),), "x comes first on"),
+    "an older one that has said nothing yet": ((card(0),), (rival("x", reason=""),), "x comes first on"),
+    "an older one waits for its dataset": ((card(0),), (rival("x", reason="DatasetNotReady"),), None),
+    "an older one may not borrow": ((card(0),), (rival("x", reason="BorrowingWouldBreakMinAvailable"),), None),
+    "a younger one waits": ((card(0),), (rival("x", older=False),), None),
+    "a younger one trains": ((card(0),), (rival("x", older=False, node="a", reason="Training"),), "x trains on"),
+    "a younger one has a Job but no pod yet": ((card(0),), (rival("x", older=False, reason="Training"),), "x trains on"),
+    "an older one whose window is open": ((card(0),), (rival("x", reason="WindowClosed", window=OPEN),), "x comes first on"),
+    "an older one whose window is closed": ((card(0),), (rival("x", reason="WindowClosed", window=CLOSED),), None),
+    "one of two cards is left": ((card(0), card(0, "b")), (rival("x"),), None),
+    "two for two cards": ((card(0), card(0, "b")), (rival("x"), rival("y")), "x comes first on"),
+    "one trains, one is ahead, on two cards": ((card(0), card(0, "b")), (rival("x", node="a"), rival("y")), "y comes first on"),
+    "one trains on a smaller card": ((card(0), card(0, "b", slices=2)), (rival("x", node="b", reason="Training"),), None),
+}
+
+
+@pytest.mark.parametrize("row", RIVALS)
+def test_the_older_training_first(row: str) -> None:
+    cards, rivals, says = RIVALS[row]
+    answer = may_start(Placement(), PREEMPT, cards, (), rivals, NOW)
+    assert answer.go is (says is None)
+    if says is not None:
+        assert (answer.reason, answer.message) == ("CardBusy", f"FineTuneJob {says} the card; waiting for it")
+
+
+def test_serving_pods_beside_another_training_are_not_asked() -> None:
+    """The card that is left is busy serving, and may not be borrowed."""
+    answer = may_start(Placement(), NONE, (card(4), card(2, "b")), (), (rival("x", node="a", reason="Training"),), NOW)
+    assert (answer.reason, answer.message) == ("CardBusy", "2 of 4 slices are taken; wait, or set borrow.mode: Preempt")
+
+
+def test_every_service_that_would_fall_short_is_named() -> None:
+    lenders = (lender(4, 3, 2), LenderFacts("bimedix", 1, 1, 1, None), LenderFacts("rich", 9, 1, 1, None))
+    said = shortfall(PREEMPT, lenders)
+    assert said.startswith(
+        "openins would keep 2 of minAvailable 3 replicas and bimedix would keep 0 of minAvailable 1 replicas; set borrow"
+    )
+    assert shortfall(OUTAGE, lenders).endswith("allowed by borrow.allowOutage")
+    assert shortfall(NONE, lenders) == ""
 
 
 FIGURES = {

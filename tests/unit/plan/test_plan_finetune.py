@@ -13,7 +13,8 @@ from regimen.plan import finetune
 from regimen.plan.actions import Apply, Create, Delete, Plan, Put, PutOnce
 from regimen.plan.borrow import CardFacts, LenderFacts
 from regimen.plan.common import JobFacts
-from regimen.plan.finetune import BaseFacts, DatasetFacts, FineTuneFacts, JobStageFacts
+from regimen.plan.finetune_facts import BaseFacts, DatasetFacts, FineTuneFacts, JobStageFacts
+from regimen.plan.training import TrainingFacts, TrainingJob, job_name
 from regimen.spec.artifacts import Claim, Lineage, Progress, VersionManifest
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.phases import TRANSITIONS, DatasetPhase, JobPhase, VersionPhase
@@ -28,12 +29,13 @@ BASE = BaseFacts(
 DATASET = DatasetFacts(revision(), dataset_spec().tasks[1], DatasetPhase.READY, "1000 rows")
 CLAIM = Claim(job=ME.path, uid=ME.uid, dataset_revision=f"sha256:{DIGEST}")
 CONTENDERS = (("Serving", "openins-baseline", artifact("a.gguf")), ("Baseline", "openins-baseline", artifact("a.gguf")))
+ACTIVE = JobFacts("j", active=True, succeeded=False, failed=False)
 READY = FineTuneFacts(
     base=BASE, dataset=DATASET, version="v1.0", claim=None, manifest=None, version_exists=False, contenders=CONTENDERS,
     cards=(CardFacts("a", 4, 0),),
 )  # fmt: skip
 CLAIMED = replace(READY, claim=CLAIM)
-TRAINED = replace(CLAIMED, adapter=JobStageFacts(record("adapter")))
+TRAINED = replace(CLAIMED, adapter=TrainingFacts(record("adapter")))
 CONVERTED = replace(TRAINED, gguf=JobStageFacts(record("gguf", [GGUF])))
 FIGURES = {"agreement": 0.9, "falseDenialRate": 0.02, "rows": 100} | {
     f"{metric}@{name}": value for name in ("Serving", "Baseline") for metric, value in (("agreement", 0.85), ("falseDenialRate", 0.03))
@@ -42,11 +44,21 @@ EVALUATED = replace(CONVERTED, evaluation=JobStageFacts(record("evaluation", **F
 MANIFEST = VersionManifest(name="openins-v1.0", model="openins", version="v1.0", lineage=Lineage(), gguf=[GGUF], published_at=AT)
 
 
-def decide(facts: FineTuneFacts, **changes: Any) -> Plan:
-    return finetune.decide(ME, job_spec(**changes), facts, SETTINGS)
+def decide(facts: FineTuneFacts, now: float = AT.timestamp(), **changes: Any) -> Plan:
+    return finetune.decide(ME, job_spec(**changes), facts, SETTINGS, now)
 
 
-def with_stage(facts: FineTuneFacts, field: str, seen: JobStageFacts) -> FineTuneFacts:
+def training(job: JobFacts, progress: Progress | None = None, **changes: Any) -> TrainingFacts:
+    """One training Job."""
+    values: dict[str, Any] = {"job": job, "started": AT.timestamp(), "pods": 1, **changes}
+    return TrainingFacts(jobs=(TrainingJob(**values),), progress=progress, holding=job.active)
+
+
+def stage_facts(field: str, job: JobFacts) -> Any:
+    return training(job) if field == "adapter" else JobStageFacts(job=job)
+
+
+def with_stage(facts: FineTuneFacts, field: str, seen: Any) -> FineTuneFacts:
     changes: dict[str, Any] = {field: seen}
     return replace(facts, **changes)
 
@@ -124,8 +136,16 @@ def test_a_version_that_nobody_claimed_but_that_exists_is_not_taken(facts: FineT
 def test_suspended_it_stops_its_jobs_and_starts_nothing(facts: FineTuneFacts) -> None:
     plan = decide(facts, suspend=True)
     assert said(plan)[:2] == ("Waiting", "Suspended")
-    running = [stage.job.name for stage in (facts.adapter, facts.gguf, facts.evaluation) if stage.job is not None]
-    assert plan.actions == tuple(Delete("Job", owner("FineTuneJob").namespace, name) for name in running)
+    assert plan.actions == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "field", "phase"), [(CLAIMED, "adapter", "Paused"), (TRAINED, "gguf", "Waiting"), (CONVERTED, "evaluation", "Waiting")]
+)
+def test_suspending_stops_what_runs(facts: FineTuneFacts, field: str, phase: str) -> None:
+    plan = decide(with_stage(facts, field, stage_facts(field, ACTIVE)), suspend=True)
+    assert said(plan)[:2] == (phase, "Suspended")
+    assert plan.actions == (Delete("Job", ME.namespace, ACTIVE.name),)
 
 
 def test_a_version_whose_job_is_gone_is_taken_over() -> None:
@@ -137,9 +157,11 @@ def test_a_version_whose_job_is_gone_is_taken_over() -> None:
 
 
 def test_a_job_that_ended_without_its_record_is_run_again() -> None:
-    done = JobFacts(name="openins-v1-0-train", active=False, succeeded=True, failed=False)
-    plan = decide(replace(CLAIMED, adapter=JobStageFacts(job=done)))
-    assert plan.actions == (Delete("Job", owner("FineTuneJob").namespace, done.name),)
+    """Its pod was told to stop (a node was drained): paused, and no window says for how long."""
+    done = JobFacts(name=job_name(ME, None), active=False, succeeded=True, failed=False)
+    plan = decide(replace(CLAIMED, adapter=training(done)))
+    assert said(plan)[:2] == ("Paused", "GoingOn")
+    assert plan.actions == (Delete("Job", ME.namespace, done.name),)
 
 
 def task_of(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -185,7 +207,7 @@ def test_each_stage_starts_its_job(facts: FineTuneFacts, kind: str, phase: str) 
 )
 def test_a_failed_stage_fails_the_job_with_its_last_words(facts: FineTuneFacts, field: str, reason: str) -> None:
     job = JobFacts("j", active=False, succeeded=False, failed=True, reason="BackoffLimitExceeded", message="the loss is not a number")
-    plan = decide(with_stage(facts, field, JobStageFacts(job=job)))
+    plan = decide(with_stage(facts, field, stage_facts(field, job)))
     assert said(plan)[:2] == ("Failed", reason)
     assert "the loss is not a number; delete this job and create it again" in said(plan)[2]
     assert plan.actions == ()
@@ -193,20 +215,20 @@ def test_a_failed_stage_fails_the_job_with_its_last_words(facts: FineTuneFacts, 
 
 def test_a_deadline_is_said_in_words() -> None:
     job = JobFacts("j", active=False, succeeded=False, failed=True, reason="DeadlineExceeded")
-    assert "ran longer than maxDuration" in said(decide(replace(CLAIMED, adapter=JobStageFacts(job=job))))[2]
+    assert "ran longer than maxDuration" in said(decide(replace(CLAIMED, adapter=training(job))))[2]
 
 
 def test_a_running_stage_says_how_far_it_is() -> None:
     job, progress = JobFacts("j", active=True, succeeded=False, failed=False), Progress(step=30, total_steps=120, eta_seconds=90, at=AT)
-    plan = decide(replace(CLAIMED, adapter=JobStageFacts(job=job, progress=progress)))
+    plan = decide(replace(CLAIMED, adapter=training(job, progress)))
     assert plan.status.model_dump()["progress"]["percent"] == 25.0
-    assert said(plan)[2] == "step 30 of 120, about 90 s left"
+    assert said(plan)[2] == "step 30 of 120, 25 %, about 1m30s left"
     assert plan.actions == ()
 
 
 def test_a_pending_pod_says_why() -> None:
     job = JobFacts("j", active=True, succeeded=False, failed=False, pod_phase="Pending", pod_message="waiting for a node: 0/2 fit")
-    assert said(decide(replace(CLAIMED, adapter=JobStageFacts(job=job))))[2] == "waiting for a node: 0/2 fit"
+    assert said(decide(replace(CLAIMED, adapter=training(job))))[2] == "waiting for a node: 0/2 fit"
 
 
 def test_a_gate_that_fails_publishes_nothing() -> None:
@@ -246,9 +268,10 @@ def stages(facts: FineTuneFacts, spec: FineTuneJobSpec) -> list[FineTuneFacts]:
         return [*following, replace(facts, claim=CLAIM), replace(facts, claim=Claim(job="x", uid="x", dataset_revision="x"))]
     for field, files in (("adapter", [artifact()]), ("gguf", [GGUF]), ("evaluation", [])):
         if getattr(facts, field).record is None:
-            records = [JobStageFacts(record(field, files, **(FIGURES if field == "evaluation" else {})))]
+            kind = TrainingFacts if field == "adapter" else JobStageFacts
+            done = kind(record(field, files, **(FIGURES if field == "evaluation" else {})))
             return following + [
-                with_stage(facts, field, seen) for seen in (JobStageFacts(job=job), JobStageFacts(job=failed), *records, JobStageFacts())
+                with_stage(facts, field, seen) for seen in (stage_facts(field, job), stage_facts(field, failed), done, kind())
             ]
     return [*following, replace(facts, manifest=MANIFEST), replace(facts, version_exists=facts.manifest is not None)]
 

@@ -1,0 +1,83 @@
+"""What a pass over a FineTuneJob knows."""
+
+from dataclasses import dataclass, field
+
+from regimen.plan.borrow import CardFacts, LenderFacts, RivalFacts
+from regimen.plan.common import JobFacts
+from regimen.plan.training import Spent, TrainingFacts
+from regimen.spec.artifacts import Artifact, Claim, DatasetManifest, ModelShape, Progress, StageRecord, VersionManifest
+from regimen.spec.dataset import DatasetTask
+from regimen.spec.finetune import Estimate
+from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """The ModelVersion to train from."""
+
+    spec: ModelVersionSpec
+    status: ModelVersionStatus
+    shape: ModelShape | None = None
+    """As its import recorded it."""
+
+    @property
+    def digest(self) -> str | None:
+        """sha256:… over the weights' files."""
+        found = next((item.sha256 for item in self.status.artifacts if item.kind == "weights"), None)
+        return f"sha256:{found.removeprefix('sha256:')}" if found else None
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """The dataset to train on."""
+
+    manifest: DatasetManifest | None
+    """The pinned revision, or the newest; None where none is published."""
+    task: DatasetTask | None
+    phase: str
+    message: str
+    bucket: str = ""
+
+
+@dataclass(frozen=True)
+class JobStageFacts:
+    """One stage."""
+
+    record: StageRecord | None = None
+    job: JobFacts | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class FineTuneFacts:
+    """What was seen of a job and of what it refers to."""
+
+    base: BaseFacts | None
+    dataset: DatasetFacts | None
+    version: str | None
+    """The version asked for, or the one to take for Next; None while the base is missing."""
+    claim: Claim | None
+    """Who holds that version."""
+    manifest: VersionManifest | None
+    """Whether it is published."""
+    version_exists: bool
+    """Whether the ModelVersion of that name exists."""
+    holder_gone: bool = False
+    """Whether the job that holds the version no longer exists."""
+    contenders: tuple[tuple[str, str, Artifact | None], ...] = ()
+    """(Serving or Baseline, ModelVersion, its GGUF) of evaluation.compareWith."""
+    adapter: TrainingFacts = field(default_factory=TrainingFacts)
+    gguf: JobStageFacts = field(default_factory=JobStageFacts)
+    evaluation: JobStageFacts = field(default_factory=JobStageFacts)
+    cards: tuple[CardFacts, ...] = ()
+    lenders: tuple[LenderFacts, ...] = ()
+    rivals: tuple[RivalFacts, ...] = ()
+    said: Spent = field(default_factory=Spent)
+    """What the status says of attempts and time; it may be lost."""
+    estimate: Estimate | None = None
+    """Reckoned from these facts by `decide`."""
+    stepped_aside: tuple[tuple[str, int], ...] = ()
+
+
+def version_name(model: str, version: str) -> str:
+    return f"{model}-{version}"
