@@ -122,3 +122,11 @@ def _wait_for(store: Store) -> None:
         else:
             return
     raise AssertionError("versitygw does not answer")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Models this small are done before a second thread has begun."""
+    import torch
+
+    torch.set_num_threads(1)

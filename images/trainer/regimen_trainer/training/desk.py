@@ -26,7 +26,8 @@ from regimen_trainer.training.folder import Folder
 from regimen_trainer.training.stop import Stop
 
 if TYPE_CHECKING:
-    from regimen_trainer.training import job
+    from regimen_trainer.training.loop import Training
+    from regimen_trainer.training.rows import Lengths
 
 CHECKPOINTS, RECORD = "checkpoints/", "training.json"
 LINE_SECONDS = 10.0
@@ -165,7 +166,7 @@ def _is_done(folder: Path, recipe: str) -> bool:
     return True
 
 
-def _publish(training: "job.Training", lengths: "job.Lengths", folder: Path, scratch: Path) -> None:
+def _publish(training: "Training", lengths: "Lengths", folder: Path, scratch: Path) -> None:
     """Move the finished files into the folder, the record last, and remove the checkpoints."""
     from regimen_trainer.training import job
 
