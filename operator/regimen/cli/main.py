@@ -16,8 +16,9 @@ from regimen import __version__
 from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
-EXTRAS = {"generate": "data", "prepare-data": "data", "generate-model": "trainer", "run-task": "trainer"}
+EXTRAS = {"finetune-lora": "trainer", "generate": "data", "prepare-data": "data", "generate-model": "trainer", "run-task": "trainer"}
 HELP = {
+    "finetune-lora": "Train an adapter on this machine.",
     "generate": "Write made-up claims and clinical documents to try everything with.",
     "generate-model": "Write a small random model to try everything with.",
     "prepare-data": "Turn exports into training data.",

@@ -57,7 +57,11 @@ class CheckpointManifest(Status):
     step: int = Field(description="Optimiser steps done.")
     total_steps: int
     attempt: str = Field(description="Pod that wrote it. Each attempt writes below its own prefix, so a lost old trainer spoils nothing.")
-    micro_batch: int = Field(description="Rows or packed sequences that fit the memory at once.")
+    micro_batch: int = Field(
+        description="Rows of the longest length that fit the memory at once; with packing, as many rows as have their tokens."
+    )
+    activation_checkpointing: bool = Field(False, description="Whether activations are computed again, because they did not fit.")
+    recipe: str = Field("", description="Digest of method, base and rows: what the training follows from.")
     files: list[Artifact]
     at: datetime
 

@@ -209,6 +209,11 @@ class Store:
         finally:
             partial.unlink(missing_ok=True)
 
+    def delete(self, key: str) -> None:
+        """Remove an object of our bucket; one that is not there is gone already."""
+        with _translated(key):
+            self._s3.delete_object(Bucket=self.bucket, Key=key)
+
     def ensure_bucket(self) -> None:
         """Create our bucket where it is missing."""
         try:

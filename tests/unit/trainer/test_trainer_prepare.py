@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from trainer_exports import Dataset, claims, claims_source, documents, ids_of, lines_of, spec_of, write_rows
 
-from regimen_trainer.commands import prepare_data
+from regimen_trainer.commands.data import prepare_data
 from regimen_trainer.errors import InputError
 from regimen_trainer.generator.write import write_all
 

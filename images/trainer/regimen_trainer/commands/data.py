@@ -1,41 +1,16 @@
-"""Click commands of the trainer: generate, generate-model, prepare_data, run-task. Wired into `regimen` by entry points.
+"""Commands that need no model library: generate, prepare_data."""
 
-Options are accepted in both spellings, `--claims_csv` and `--claims-csv`. Nothing heavy is imported before a command runs.
-"""
-
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from regimen.spec.dataset import SourceName
+from regimen_trainer.commands import EXISTING_FOLDER, FILE, FOLDER, SentenceError, option
 from regimen_trainer.errors import InputError, TrainerError
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
 PEOPLE = ["patient_name", "member_id"]
 """Columns that name people in the exports that the business has now."""
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def option(name: str, **settings: Any) -> Callable[[Any], Any]:
-    """An option in both spellings."""
-    return click.option(f"--{name.replace('_', '-')}", *([f"--{name}"] if "_" in name else []), name, **settings)
-
-
-class SentenceError(click.ClickException):
-    """An error of ours as click shows it: one sentence, and the exit code of the contract."""
-
-    def __init__(self, error: TrainerError) -> None:
-        super().__init__(str(error))
-        self._code = error.exit_code
-
-    @property
-    def exit_code(self) -> int:  # type: ignore[override]
-        """What click exits with."""
-        return self._code
 
 
 @click.command()
@@ -51,37 +26,6 @@ def generate(claims: int, documents: int, seed: int, out: Path, shuffle_labels: 
 
     for path in write_all(out, claims, documents, seed, shuffle_labels, detailed):
         click.echo(path)
-
-
-@click.command("generate-model")
-@option("out", required=True, type=FOLDER, help="Folder to write to: weights/ and the baseline GGUF.")
-@option("seed", default=7, show_default=True, help="The same seed gives the same weights on the same machine.")
-@option("name", default="baseline", show_default=True, help="Name of the model in the GGUF's file name and metadata.")
-@option("quantization", default="Q6_K", show_default=True, help="Quantization of the GGUF.")
-@option("upload", metavar="PREFIX", help="Also upload everything below this prefix of the bucket (REGIMEN_S3_… say which).")
-def generate_model(out: Path, seed: int, name: str, quantization: str, upload: str | None) -> None:
-    """Make a small base model that decides by an outdated policy, as 16-bit weights and as GGUF."""
-    from regimen_trainer import gguf
-    from regimen_trainer.generator import base_model
-    from regimen_trainer.train import cpu_limit, set_threads
-
-    try:
-        set_threads()
-        base_model.make(out / "weights", seed)
-        whole = gguf.convert(out / "weights", name, "v0.0", out / "whole.gguf", out / "tools.log")
-        path = gguf.quantize(whole, quantization, out / f"{name}-{quantization}.gguf", cpu_limit(), out / "tools.log")
-        whole.unlink()
-        (out / "tools.log").unlink()
-        if upload is not None:
-            from regimen.store import Store
-
-            store = Store.from_env()
-            for file in sorted(item for item in out.rglob("*") if item.is_file()):
-                relative = str(file.relative_to(out))
-                store.upload(file, f"{upload}{relative}", relative)
-    except TrainerError as error:
-        raise SentenceError(error) from error
-    click.echo(path)
 
 
 @click.command("prepare_data")
@@ -102,9 +46,7 @@ def generate_model(out: Path, seed: int, name: str, quantization: str, upload: s
     help="Columns whose values are scrubbed from the texts of their row.  [default: patient_name,member_id where an export has them]",
 )
 @option("spec", type=FILE, help="Manifest of a TrainingDataset, for column mappings, tasks and all else; options above then do not count.")
-@option(
-    "tokenizer", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with a model's tokenizer, to measure lengths."
-)
+@option("tokenizer", type=EXISTING_FOLDER, help="Folder with a model's tokenizer, to measure lengths.")
 @option("workers", default=0, help="Processes that clean texts.  [default: one for each core]")
 @option(
     "memory",
@@ -158,15 +100,3 @@ def prepare_data(
 def _progress(message: str) -> None:
     """One line that is written over on a terminal; a line each elsewhere."""
     click.echo(f"\r\033[K{message}" if sys.stderr.isatty() else message, err=True, nl=not sys.stderr.isatty())
-
-
-@click.command("run-task", hidden=True)
-def run_task() -> None:
-    """Run the task in REGIMEN_TASK: the entry of trainer pods."""
-    from regimen_trainer.run import main
-
-    # Interpreter shutdown with torch loaded takes a second; everything is uploaded and flushed by now.
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
