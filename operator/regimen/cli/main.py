@@ -16,10 +16,11 @@ from regimen import __version__
 from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
-EXTRAS = {"generate": "data", "prepare-data": "data", "generate-model": "trainer", "run-task": "trainer"}
+EXTRAS = {"generate": "data", "prepare-data": "data", "generate-model": "trainer", "merge-and-convert": "trainer", "run-task": "trainer"}
 HELP = {
     "generate": "Write made-up claims and clinical documents to try everything with.",
     "generate-model": "Write a small random model to try everything with.",
+    "merge-and-convert": "Merge an adapter into its base and write GGUF files.",
     "prepare-data": "Turn exports into training data.",
     "run-task": "Carry out one task of the operator (in its pods).",
 }

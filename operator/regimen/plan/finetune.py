@@ -234,7 +234,7 @@ def _task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage: _Sta
     if stage is TRAIN:
         return TrainTask(**common, base_uri=base_uri, train_uri=files[figures.train_path], method=spec.method)
     if stage is CONVERT:
-        return ConvertTask(**common, base_uri=base_uri, quantizations=spec.output.quantizations)
+        return ConvertTask(**common, base_uri=base_uri, quantizations=spec.output.quantizations, lineage=lineage(owner, spec, facts))
     output = dataset.task.output
     return EvaluateTask(
         **common, quantization=spec.output.quantizations[0], test_uri=files[figures.test_path],

@@ -59,7 +59,9 @@ class TrainTask(Spec):
     model: str
     version: str
     base_uri: str = Field(description="s3:// prefix of the base model's 16-bit weights (Hugging Face layout).")
-    base_digest: str | None = Field(None, description="sha256:… over the weights' files, as the base's import recorded it; names them in the cache.")
+    base_digest: str | None = Field(
+        None, description="sha256:… over the weights' files, as the base's import recorded it; names them in the cache."
+    )
     train_uri: str = Field(description="s3:// address of the training JSONL.")
     method: Method
     checkpoint: Checkpoint = Field(default_factory=lambda: Checkpoint())
@@ -78,6 +80,7 @@ class ConvertTask(Spec):
     base_uri: str
     base_digest: str | None = None
     quantizations: list[Quantization]
+    lineage: Lineage = Field(default_factory=lambda: Lineage(), description="Written into the files' metadata.")
 
 
 class Contender(Spec):
