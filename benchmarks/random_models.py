@@ -135,14 +135,24 @@ def llama_tokenizer(folder: Path) -> int:
 
 
 def mistral_tokenizer(folder: Path) -> int:
-    """Mistral's third tokenizer, which begins every text with <s>; returns the number of tokens."""
-    from transformers import AutoTokenizer
+    """Mistral's third tokenizer, which begins every text with <s>; returns the number of tokens.
+
+    Put together from the SentencePiece file as transformers would, which needs a library that the image does not have.
+    """
+    from sentencepiece import SentencePieceProcessor
+    from transformers import LlamaTokenizer
+    from transformers.convert_slow_tokenizer import generate_merges
 
     found = find_spec("mistral_common")
     assert found is not None and found.submodule_search_locations
-    shutil.copyfile(
-        Path(found.submodule_search_locations[0]) / "data" / "mistral_instruct_tokenizer_240323.model.v3", folder / "tokenizer.model"
-    )
-    settings = {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True, "add_eos_token": False, "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "legacy": False}  # fmt: skip
-    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "chat_template": INSTRUCT}))
-    return len(AutoTokenizer.from_pretrained(folder))
+    source = Path(found.submodule_search_locations[0]) / "data" / "mistral_instruct_tokenizer_240323.model.v3"
+    shutil.copyfile(source, folder / "tokenizer.model")
+    pieces = SentencePieceProcessor(model_file=str(source))
+    vocabulary = {pieces.id_to_piece(index): index for index in range(pieces.vocab_size())}
+    merges = generate_merges(vocabulary, {piece: pieces.get_score(index) for piece, index in vocabulary.items()})
+    tokenizer = LlamaTokenizer(vocab=vocabulary, merges=merges, bos_token="<s>", eos_token="</s>", unk_token="<unk>", add_bos_token=True)
+    controls = [piece for piece, index in vocabulary.items() if pieces.is_control(index) and piece not in ("<s>", "</s>")]
+    tokenizer.add_special_tokens({"additional_special_tokens": controls})
+    tokenizer.chat_template = INSTRUCT
+    tokenizer.save_pretrained(folder)
+    return len(tokenizer)

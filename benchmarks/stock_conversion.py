@@ -2,7 +2,7 @@
 
     python benchmarks/stock_conversion.py --base DIR --adapter DIR --out DIR --quantizations Q6_K,Q5_K_M [--merge bfloat16] [--via f16]
 
-The peer of `benchmarks/conversion.py` and of the tests. Every step is a program of its own, as people run them. `--merge float32` adds in 32 bit and
+The peer of `benchmarks/merge_and_convert.py` and of the tests. Every step is a program of its own, as people run them. `--merge float32` adds in 32 bit and
 rounds once; `--merge bfloat16` is what most scripts do: the model is loaded in 16 bit, and the update is rounded before it is added.
 """
 

@@ -18,6 +18,7 @@ from regimen_trainer.errors import InputError, ToolError
 pytestmark = pytest.mark.trainer_image
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SPACES = "tokenizer.ggml.add_space_prefix"
 KINDS: tuple[Quantization, ...] = get_args(Quantization)
 LINEAGE = Lineage(
     base_ref="openins-baseline", base_digest="sha256:aa", dataset="business", dataset_revision="sha256:bb", task="adjudication",
@@ -75,7 +76,8 @@ def test_metadata_names_version_licence_template_and_lineage(both: tuple[Path, P
     assert mine["regimen.adapter_digest"].startswith("sha256:")
     template = json.loads((base / "tokenizer_config.json").read_text()).get("chat_template") or (base / "chat_template.jinja").read_text()
     assert mine["tokenizer.chat_template"] == template
-    named = {key for key in mine.keys() | usual.keys() if key.startswith(("general.", "regimen."))} | {"GGUF.kv_count"}
+    # Ours says whether text begins with a space as training had it; the usual way leaves that to llama.cpp's default.
+    named = {key for key in mine.keys() | usual.keys() if key.startswith(("general.", "regimen."))} | {"GGUF.kv_count", SPACES}
     assert {key: mine[key] for key in mine.keys() - named} == {key: usual[key] for key in usual.keys() - named}
     assert mine["general.file_type"] == usual["general.file_type"]
 

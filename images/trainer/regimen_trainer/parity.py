@@ -32,17 +32,20 @@ def compare(engine: Engine, tokenizer: Any, rows: Sequence[Mapping[str, Any]]) -
 
 
 def difference(engine: Engine, tokenizer: Any, prompt: list[Message], completion: list[Message]) -> str | None:
-    """What differs first: in the prompt that is answered, or in the whole conversation up to its end-of-sequence token."""
+    """What differs first: in the prompt that is answered, or in prompt, answer and end as one text.
+
+    The server never renders an answer of its own (one that comes last is taken for the start of another), so what follows its prompt is
+    training's rendering of the completion.
+    """
     asked = training_ids(tokenizer, prompt, add_generation_prompt=True)
     if text := _first("prompt", asked, engine.template_ids(prompt)):
         return text
     whole = training_ids(tokenizer, [*prompt, *completion])
-    if whole[-1:] != [tokenizer.eos_token_id]:
-        return "the conversation does not end with the end-of-sequence token: the model never learns to stop"
-    # The server leaves the end off, so that the model could go on writing.
-    return _first("conversation", whole[:-1], engine.template_ids([*prompt, *completion])) or _first(
-        "beginning", whole[: len(asked)], asked
-    )
+    if text := _first("prompt within the conversation", whole[: len(asked)], asked):
+        return text
+    rendered = tokenizer.apply_chat_template([*prompt, *completion], tokenize=False)
+    answer = rendered.removeprefix(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False))
+    return _first("conversation", whole, engine.ids(engine.prompt(prompt) + answer, special=True))
 
 
 def training_ids(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool = False) -> list[int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from regimen.spec.artifacts import Lineage
 from regimen_trainer.conversion import llama_cpp
+from regimen_trainer.conversion.spaces import space_prefix
 from regimen_trainer.conversion.weights import Stored, model_files, stored_tensors
 from regimen_trainer.errors import InputError, ToolError
 
@@ -75,9 +76,18 @@ def layout_of(base: Path, about: About) -> Layout:
             converter.prepare_metadata(vocab_only=False)
         except (ValueError, KeyError, FileNotFoundError, NotImplementedError) as error:
             raise InputError(f"llama.cpp's converter refuses {base.name}: {str(error).splitlines()[0][:200]}") from error
-        for key, value in own_metadata(about).items():
-            converter.gguf_writer.add_string(f"{OWN_KEYS}{key}", value)
-        return Layout(converter.gguf_writer.arch, targets, dict(converter.gguf_writer.kv_data[0]))
+        return Layout(converter.gguf_writer.arch, targets, all_metadata(converter.gguf_writer, base, about))
+
+
+def all_metadata(writer: Any, base: Path, about: About) -> dict[str, Any]:
+    """What the converter found, our own keys, and a setting of the tokenizer that it cannot know."""
+    import gguf
+
+    metadata, strings = dict(writer.kv_data[0]), gguf.GGUFValueType.STRING
+    metadata |= {f"{OWN_KEYS}{key}": gguf.gguf_writer.GGUFValue(value, strings) for key, value in own_metadata(about).items()}
+    if metadata[gguf.Keys.Tokenizer.MODEL].value == "llama" and (spaced := space_prefix(base)) is not None:  # SentencePiece
+        metadata[gguf.Keys.Tokenizer.ADD_PREFIX] = gguf.gguf_writer.GGUFValue(spaced, gguf.GGUFValueType.BOOL)
+    return metadata
 
 
 def check_config(base: Path) -> None:

@@ -1,6 +1,6 @@
 """Merging an adapter and writing three GGUF files in one pass, beside the usual way; then every tensor compared.
 
-    python benchmarks/conversion.py --folder FOLDER [--layers 16] [--quantizations Q6_K,Q5_K_M,Q8_0]
+    python benchmarks/merge_and_convert.py --folder FOLDER [--layers 16] [--quantizations Q6_K,Q5_K_M,Q8_0]
 
 A random Llama of about a billion weights (bfloat16, several files) with an adapter on all linear layers is made in FOLDER. The usual way
 (`stock_conversion.py`) is peft's merge in 32 bit, llama.cpp's conversion script, and llama-quantize once for each file. Also measured: peft's
