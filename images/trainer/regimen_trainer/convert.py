@@ -1,19 +1,24 @@
 """Merges the adapter into the base's 16-bit weights and writes the GGUF files that will be served.
 
-Merging is into 16-bit weights, never into 4-bit ones, and always from the base: adapters do not stack on merged weights.
+Merging is into 16-bit weights, never into 4-bit ones, and always from the base: adapters do not stack on merged weights. Disk: base, adapter
+and the files themselves; there is no merged copy and no 16-bit file in between.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from regimen.spec.artifacts import Progress, StageRecord
 from regimen.spec.tasks import ConvertTask
 from regimen.store import Store
-from regimen_trainer import gguf
+from regimen_trainer.conversion import About, write_ggufs
+from regimen_trainer.errors import InputError
 from regimen_trainer.logs import log
 from regimen_trainer.stage import StageRun, fetch_model, libraries
 from regimen_trainer.train import cpu_limit
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def run(task: ConvertTask, store: Store, scratch: Path) -> None:
@@ -26,54 +31,34 @@ def run(task: ConvertTask, store: Store, scratch: Path) -> None:
     stage.say("fetching base model and adapter")
     adapter = fetch_adapter(store, stage.record_of("adapter"), scratch / "adapter")
     base = fetch_model(store, task.base_uri, scratch / "base")
-    stage.say("merging")
-    merged = merge(base, adapter, scratch / "merged")
-    names = write_ggufs(task, stage, merged, scratch / "gguf")
-    files = stage.upload(scratch / "gguf", names)
-    stage.finish(files, {"seconds": round(time.monotonic() - began, 1), **libraries("torch", "transformers", "peft", "gguf")})
+    stage.say("reading the model's layout")
+    outputs = {quantization: scratch / "gguf" / f"{task.model}-{task.version}-{quantization}.gguf" for quantization in task.quantizations}
+    about = About(task.model, task.version, task.lineage)
+    figures = write_ggufs(base, adapter, outputs, about, cpu_limit(), reporter(stage))
+    stage.say("uploading")
+    files = stage.upload(scratch / "gguf", [path.name for path in outputs.values()])
+    stage.finish(files, {**figures, "seconds": round(time.monotonic() - began, 1), **libraries("torch", "transformers", "gguf")})
 
 
 def fetch_adapter(store: Store, record: StageRecord, folder: Path) -> Path:
-    """Download the adapter, each file checked against its digest."""
-    for file in record.files:
-        store.download(file.uri, folder / file.path, file.sha256)
+    """Download the adapter's two files, each checked against its digest. Raises InputError where one was not recorded."""
+    files = {file.path: file for file in record.files}
+    for name in ADAPTER_FILES:
+        if name not in files:
+            raise InputError(f"the adapter's record names no {name}; train or import it again")
+        store.download(files[name].uri, folder / name, files[name].sha256)
     return folder
 
 
-def merge(base: Path, adapter: Path, out: Path) -> Path:
-    """Write base + adapter as 16-bit safetensors, tokenizer files beside them. The sum is made in 32 bit and rounded once."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+def reporter(stage: StageRun) -> Callable[[int, int], None]:
+    """Turns weights done into the stage's progress, in percent."""
+    began = time.monotonic()
 
-    torch.set_num_threads(cpu_limit())
-    model = AutoModelForCausalLM.from_pretrained(base, trust_remote_code=False, use_safetensors=True, dtype=torch.float32)
-    kept = model.config.dtype if hasattr(model.config, "dtype") else torch.bfloat16
-    merged = PeftModel.from_pretrained(model, adapter, use_safetensors=True).merge_and_unload(safe_merge=True)
-    merged.to(torch.float16 if kept == torch.float16 else torch.bfloat16).save_pretrained(out, safe_serialization=True)
-    copy_tokenizer(base, out)
-    return out
-
-
-def copy_tokenizer(base: Path, out: Path) -> None:
-    """Copy what is not weights: tokenizer, chat template, generation settings."""
-    for path in base.iterdir():
-        if path.is_file() and path.suffix != ".safetensors" and not (out / path.name).exists() and not path.name.endswith(".index.json"):
-            (out / path.name).write_bytes(path.read_bytes())
-
-
-def write_ggufs(task: ConvertTask, stage: StageRun, merged: Path, folder: Path) -> list[str]:
-    """Write `<model>-<version>-<quantization>.gguf` for each quantization; returns their names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tool_log = folder.parent / "tools.log"
-    stage.say("converting")
-    whole = gguf.convert(merged, task.model, task.version, folder / "whole.gguf", tool_log)
-    names = []
-    for index, quantization in enumerate(task.quantizations):
+    def report(done: int, total: int) -> None:
+        eta = (time.monotonic() - began) / done * (total - done)
         stage.progress(
-            Progress(step=index, total_steps=len(task.quantizations), message=f"writing {quantization}", at=datetime.now(UTC)), force=True
+            Progress(step=100 * done // total, total_steps=100, eta_seconds=eta, message="merging and quantizing", at=datetime.now(UTC)),
+            force=done == total,
         )
-        names.append(f"{task.model}-{task.version}-{quantization}.gguf")
-        gguf.quantize(whole, quantization, folder / names[-1], cpu_limit(), tool_log)
-    whole.unlink()
-    return names
+
+    return report

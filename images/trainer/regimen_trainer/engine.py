@@ -34,8 +34,15 @@ class Engine:
 
     def template_ids(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the prompt that the served chat template makes of messages."""
-        prompt = self._post("/apply-template", {"messages": list(messages)})["prompt"]
-        return list(self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})["tokens"])
+        return self.ids(self.prompt(messages), special=True)
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """The prompt that the served chat template makes of messages."""
+        return str(self._post("/apply-template", {"messages": list(messages)})["prompt"])
+
+    def ids(self, text: str, special: bool) -> list[int]:
+        """Token ids of a text. `special`: with the token that begins a prompt, and special tokens taken for what they are."""
+        return list(self._post("/tokenize", {"content": text, "add_special": special, "parse_special": special})["tokens"])
 
     def _post(self, path: str, body: dict[str, object]) -> Any:
         import httpx

@@ -16,11 +16,15 @@ from regimen import __version__
 from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
-EXTRAS = {"finetune-lora": "trainer", "generate": "data", "prepare-data": "data", "generate-model": "trainer", "run-task": "trainer"}
+EXTRAS = {
+    "finetune-lora": "trainer", "generate": "data", "generate-model": "trainer", "merge-and-convert": "trainer", "prepare-data": "data",
+    "run-task": "trainer",
+}  # fmt: skip
 HELP = {
     "finetune-lora": "Train an adapter on this machine.",
     "generate": "Write made-up claims and clinical documents to try everything with.",
     "generate-model": "Write a small random model to try everything with.",
+    "merge-and-convert": "Merge an adapter into its base and write GGUF files.",
     "prepare-data": "Turn exports into training data.",
     "run-task": "Carry out one task of the operator (in its pods).",
 }

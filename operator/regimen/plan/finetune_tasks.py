@@ -65,7 +65,10 @@ def stage_task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage:
             checkpoint=spec.checkpoint, stop_at=stop_at(now_open),
         )  # fmt: skip
     if stage is CONVERT:
-        return ConvertTask(**common, base_uri=base_uri, base_digest=base.digest, quantizations=spec.output.quantizations)
+        return ConvertTask(
+            **common, base_uri=base_uri, base_digest=base.digest, quantizations=spec.output.quantizations,
+            lineage=lineage(owner, spec, facts),
+        )  # fmt: skip
     output = dataset.task.output
     return EvaluateTask(
         **common, quantization=spec.output.quantizations[0], test_uri=files[task.test_path],

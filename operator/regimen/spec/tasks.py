@@ -80,6 +80,7 @@ class ConvertTask(Spec):
     base_uri: str
     base_digest: str | None = None
     quantizations: list[Quantization]
+    lineage: Lineage = Field(default_factory=lambda: Lineage(), description="Written into the files' metadata.")
 
 
 class Contender(Spec):

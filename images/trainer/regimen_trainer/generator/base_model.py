@@ -1,7 +1,7 @@
 """Makes a small Llama that serves as the business's production model where no real one is at hand.
 
 Its tokenizer is Mistral's own SentencePiece model; its weights start at random and learn `lessons` for about a minute. There is no
-beginning-of-sequence token, and the chat template is plain text: llama.cpp and transformers then tokenize a conversation alike.
+beginning-of-sequence token, no space is put before text, and the chat template is plain text: llama.cpp and transformers then tokenize alike.
 """
 
 import json
@@ -78,7 +78,8 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     pieces = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
     vocabulary = {pieces.id_to_piece(index): index for index in range(pieces.vocab_size())}
     merges = generate_merges(vocabulary, {piece: pieces.get_score(index) for piece, index in vocabulary.items()})
-    tokenizer = LlamaTokenizer(vocab=vocabulary, merges=merges, pad_token="<unk>")
+    # No space before text: transformers would put one at the start only, llama.cpp after each special token, too.
+    tokenizer = LlamaTokenizer(vocab=vocabulary, merges=merges, pad_token="<unk>", add_prefix_space=False)
     tokenizer.chat_template = (Path(__file__).parent.parent / "templates" / "chat_template.jinja").read_text().strip()
     return tokenizer
 
