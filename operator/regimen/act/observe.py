@@ -13,6 +13,7 @@ from regimen.plan import version as version_plan
 from regimen.plan.common import Owner, Settings
 from regimen.plan.dataset import DatasetFacts
 from regimen.plan.finetune import BaseFacts, FineTuneFacts, JobStageFacts
+from regimen.plan.publishing import version_name
 from regimen.plan.version import VersionFacts
 from regimen.spec.artifacts import (
     Artifact,
@@ -34,6 +35,8 @@ from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
 from regimen.store import Store
+
+WEIGHTS: Stage = "weights"
 
 
 class Observer:
@@ -69,16 +72,17 @@ class Observer:
 
     def _tokenizer(self, namespace: str, spec: TrainingDatasetSpec) -> str | None:
         base = self.cluster.get("ModelVersion", namespace, spec.tokens.base_ref.name) if spec.tokens else None
-        weights = spec_of(base, ModelVersionSpec).weights if base else None
-        return weights.s3.uri if weights else None
+        weights = BaseFacts(spec_of(base, ModelVersionSpec), status_of(base, ModelVersionStatus)).weights if base else None
+        return weights.uri if weights else None
 
     def version(self, owner: Owner, spec: ModelVersionSpec) -> VersionFacts:
         published = document(self.store, manifest_key(owner.namespace, spec.model, spec.version), VersionManifest)
-        key = stage_record_key(owner.namespace, spec.model, spec.version, owner.uid, "weights")
+        place = (owner.namespace, spec.model, spec.version, owner.uid, WEIGHTS)
         return VersionFacts(
             published=published,
-            imported=None if published else document(self.store, key, StageRecord),
+            imported=None if published else document(self.store, stage_record_key(*place), StageRecord),
             job=None if published else job_facts(self.cluster, owner.namespace, version_plan.job_name(owner)),
+            progress=None if published else document(self.store, progress_key(*place), Progress),
         )
 
     def finetune(self, owner: Owner, spec: FineTuneJobSpec) -> FineTuneFacts:
@@ -89,7 +93,7 @@ class Observer:
             )
         version, claim = self._claimed(owner, spec, base.spec.model)
         cards = card_facts(self.cluster, self._selector(spec), spec.placement.gpu_resource)
-        name = finetune_plan.version_name(base.spec.model, version)
+        name = version_name(base.spec.model, version)
         return FineTuneFacts(
             base=base,
             dataset=self._dataset(owner, spec, claim if claim and claim.uid == owner.uid else None),
@@ -113,7 +117,11 @@ class Observer:
 
     def _base(self, namespace: str, name: str) -> BaseFacts | None:
         obj = self.cluster.get("ModelVersion", namespace, name)
-        return BaseFacts(spec_of(obj, ModelVersionSpec), status_of(obj, ModelVersionStatus)) if obj else None
+        if obj is None:
+            return None
+        spec = spec_of(obj, ModelVersionSpec)
+        key = stage_record_key(namespace, spec.model, spec.version, obj["metadata"]["uid"], WEIGHTS)
+        return BaseFacts(spec, status_of(obj, ModelVersionStatus), document(self.store, key, StageRecord))
 
     def _dataset(self, owner: Owner, spec: FineTuneJobSpec, claim: Claim | None) -> finetune_plan.DatasetFacts | None:
         """The dataset with its pinned revision, or with its newest."""
@@ -150,7 +158,7 @@ class Observer:
 
     def _is_free(self, namespace: str, model: str, version: str) -> bool:
         """Whether no ModelVersion that a person wrote has the name."""
-        return self.cluster.get("ModelVersion", namespace, finetune_plan.version_name(model, version)) is None
+        return self.cluster.get("ModelVersion", namespace, version_name(model, version)) is None
 
     def _stage(self, owner: Owner, model: str, version: str, stage: Stage) -> JobStageFacts:
         record = document(self.store, stage_record_key(owner.namespace, model, version, owner.uid, stage), StageRecord)

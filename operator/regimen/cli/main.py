@@ -16,8 +16,9 @@ from regimen import __version__
 from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
-EXTRAS = {"generate": "data", "prepare-data": "data", "generate-model": "trainer", "run-task": "trainer"}
+EXTRAS = {"download-base-models": "data", "generate": "data", "prepare-data": "data", "generate-model": "trainer", "run-task": "trainer"}
 HELP = {
+    "download-base-models": "Download base models from the Hugging Face hub, verified, at a fixed commit.",
     "generate": "Write made-up claims and clinical documents to try everything with.",
     "generate-model": "Write a small random model to try everything with.",
     "prepare-data": "Turn exports into training data.",

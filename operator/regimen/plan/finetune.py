@@ -7,24 +7,23 @@ from regimen.plan.borrow import CardFacts, LenderFacts, may_start
 from regimen.plan.common import JobFacts, Owner, Settings, bucket_secret, dns_name, failure, trainer_job
 from regimen.plan.gates import evaluation_figures, failed_gates
 from regimen.plan.published import model_version
+from regimen.plan.publishing import documents, lineage, version_name
 from regimen.spec.artifacts import (
     Artifact,
     Claim,
     DatasetManifest,
-    Lineage,
     Progress,
     Stage,
     StageRecord,
     VersionManifest,
     claim_key,
-    manifest_key,
 )
 from regimen.spec.dataset import DatasetTask
 from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus, JobProgress, SteppedAside
 from regimen.spec.meta import Ref, parse_duration
 from regimen.spec.phases import JobPhase
-from regimen.spec.tasks import Contender, ConvertTask, EvaluateTask, Task, TrainTask
-from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+from regimen.spec.tasks import AdoptTask, Contender, ConvertTask, EvaluateTask, Task, TrainTask
+from regimen.spec.version import ArtifactStatus, ModelVersionSpec, ModelVersionStatus
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,13 @@ class BaseFacts:
 
     spec: ModelVersionSpec
     status: ModelVersionStatus
+    imported: StageRecord | None = None
+    """What its import recorded."""
+
+    @property
+    def weights(self) -> ArtifactStatus | None:
+        """The weights that were verified or copied: not where the user has them, which may change."""
+        return next((item for item in self.status.artifacts if item.kind == "weights"), None)
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,7 @@ class _Stage:
 
 
 TRAIN = _Stage("adapter", JobPhase.TRAINING, "train")
+ADOPT = _Stage("adapter", JobPhase.CONVERTING, "adopt")
 CONVERT = _Stage("gguf", JobPhase.CONVERTING, "convert")
 EVALUATE = _Stage("evaluation", JobPhase.EVALUATING, "evaluate")
 
@@ -99,10 +106,6 @@ EVALUATE = _Stage("evaluation", JobPhase.EVALUATING, "evaluate")
 def job_name(owner: Owner, stage: Stage) -> str:
     verbs: dict[str, str] = {"adapter": "train", "gguf": "convert", "evaluation": "evaluate"}
     return dns_name(owner.name, verbs[stage], owner.uid[:8])
-
-
-def version_name(model: str, version: str) -> str:
-    return f"{model}-{version}"
 
 
 def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: Settings) -> Plan:
@@ -131,6 +134,8 @@ def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: 
         # A version whose job is gone and that was never published is free again; an old pod of that job writes under its own uid.
         put = Put(key, data) if abandoned else PutOnce(key, data)
         return _say(facts, JobPhase.WAITING, "Claiming", f"claiming version {facts.version}", (put,), again_after=0.2)
+    if facts.adapter.record is None and spec.adapter is not None:
+        return _run(owner, spec, facts, settings, ADOPT, facts.adapter)
     if facts.adapter.record is None:
         return _train(owner, spec, facts, settings)
     if facts.gguf.record is None:
@@ -160,6 +165,9 @@ def _missing(spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[str, str] | N
             "BaseNotReady",
             f"baseRef.name: ModelVersion {spec.base_ref.name} is {base.status.phase or 'new'}: {base.status.message or ''}",
         )
+    if base.weights is None:
+        text = f"baseRef.name: ModelVersion {spec.base_ref.name} has no verified weights; wait for its next pass"
+        return "BaseNotReady", text
     for label, version, gguf in facts.contenders:
         if gguf is None:
             text = f"evaluation.compareWith: {label} ({version}) has no GGUF to compare with"
@@ -223,35 +231,27 @@ def _job(owner: Owner, spec: FineTuneJobSpec, settings: Settings, stage: _Stage,
 
 def _task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage: _Stage) -> Task:
     base, dataset = facts.base, facts.dataset
-    if base is None or base.spec.weights is None or dataset is None or dataset.manifest is None or dataset.task is None:
+    weights = base.weights if base else None
+    if base is None or weights is None or dataset is None or dataset.manifest is None or dataset.task is None:
         raise AssertionError("_missing lets nothing through that is missing")
     common = {
         "namespace": owner.namespace, "job": owner.path, "uid": owner.uid, "model": base.spec.model, "version": facts.version or "",
     }  # fmt: skip
-    base_uri = base.spec.weights.s3.uri
+    from_base = {"base_uri": weights.uri, "base_digest": weights.sha256}
     figures = next(task for task in dataset.manifest.tasks if task.name == spec.dataset_ref.task)
     files = {file.path: file.uri for file in dataset.manifest.files}
     if stage is TRAIN:
-        return TrainTask(**common, base_uri=base_uri, train_uri=files[figures.train_path], method=spec.method)
+        return TrainTask(**common, **from_base, train_uri=files[figures.train_path], method=spec.method)
+    if stage is ADOPT and spec.adapter is not None:
+        return AdoptTask(**common, **from_base, adapter_uri=spec.adapter.s3.uri)
     if stage is CONVERT:
-        return ConvertTask(**common, base_uri=base_uri, quantizations=spec.output.quantizations)
+        return ConvertTask(**common, **from_base, quantizations=spec.output.quantizations)
     output = dataset.task.output
     return EvaluateTask(
         **common, quantization=spec.output.quantizations[0], test_uri=files[figures.test_path],
         output=output.type, labels=output.labels, positive=output.positive,
         against=[Contender(name=label, gguf=gguf) for label, _, gguf in facts.contenders if gguf is not None],
         evaluation=spec.evaluation, lineage=lineage(owner, spec, facts),
-    )  # fmt: skip
-
-
-def lineage(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Lineage:
-    """Where the version comes from."""
-    weights = [item.sha256 for item in facts.base.status.artifacts if item.kind == "weights"] if facts.base else []
-    libraries = facts.adapter.record.figures.get("libraries") if facts.adapter.record else None
-    return Lineage(
-        base_ref=spec.base_ref.name, base_digest=weights[0] if weights else None, dataset=spec.dataset_ref.name,
-        dataset_revision=facts.claim.dataset_revision if facts.claim else None, task=spec.dataset_ref.task,
-        fine_tune_job=owner.name, libraries={"trainer": str(libraries)} if libraries else {},
     )  # fmt: skip
 
 
@@ -266,19 +266,8 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
         return _say(facts, JobPhase.FAILED, "GateFailed", text)
     model, version = facts.base.spec.model, facts.version
     if facts.manifest is None:
-        manifest = VersionManifest(
-            name=version_name(model, version),
-            model=model,
-            version=version,
-            lineage=lineage(owner, spec, facts),
-            adapter=adapter.files,
-            gguf=gguf.files,
-            evaluation=evaluation.files,
-            figures=evaluation.figures,
-            published_at=evaluation.finished_at,
-        )
-        put = PutOnce(manifest_key(owner.namespace, model, version), manifest.model_dump_json(by_alias=True, indent=1).encode())
-        return _say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (put,), again_after=0.2)
+        puts = documents(owner, spec, facts)
+        return _say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", puts, again_after=0.2)
     if not facts.version_exists:
         create = Create(model_version(owner.namespace, facts.manifest))
         return _say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (create,), again_after=0.2)
