@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hub_server import COMMIT, TAKEN, HubServer, Repo, hub_server, llama
+from hub_server import COMMIT, TAKEN, Hasty, HubServer, Repo, hub_server, llama
 
 from regimen_trainer.base_models import read_list
 from regimen_trainer.commands_models import download_base_models
@@ -15,7 +15,7 @@ NEWER = "f" * 40
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    monkeypatch.setattr("regimen_trainer.hub.Event.wait", lambda *_: None)
+    monkeypatch.setattr("regimen_trainer.hub.Event", Hasty)
     with hub_server(base=Repo(llama()), other=Repo(llama())) as running:
         yield running
 

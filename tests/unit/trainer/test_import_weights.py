@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import COMMIT, PARAMETERS, TAKEN, HubServer, Repo, hub_server, llama, safetensors, write_folder
+from hub_server import COMMIT, PARAMETERS, TAKEN, Hasty, HubServer, Repo, hub_server, llama, safetensors, write_folder
 from memory_bucket import MemoryBucket
 
 from regimen.spec.artifacts import StageRecord, content_digest, progress_key, short, stage_record_key
@@ -82,7 +82,7 @@ def test_progress_counts_every_byte_once(server: HubServer, tmp_path: Path, monk
     monkeypatch.setattr("regimen_trainer.stage.PROGRESS_SECONDS", 0.0)
     server.cuts = [700]
     where = bucket()
-    monkeypatch.setattr("regimen_trainer.hub.Event.wait", lambda *_: None)
+    monkeypatch.setattr("regimen_trainer.hub.Event", Hasty)
     run(hub_task(server), where, tmp_path)
     said = json.loads(where.get(progress_key("n", "m", "baseline", "u", "weights")))
     total = len(GGUF) + sum(len(llama()[name]) for name in TAKEN)
