@@ -28,7 +28,8 @@ from regimen.spec.artifacts import (
 from regimen.spec.tasks import AdoptTask, ConvertTask, EvaluateTask, ImportTask, TrainTask
 from regimen.store import AlreadyExistsError, NotFoundError, Store, StoreError
 from regimen_trainer.errors import InputError
-from regimen_trainer.kept import cached, sha256_of
+from regimen_trainer.kept import cached
+from regimen_trainer.kept import sha256_of as sha256_of
 from regimen_trainer.logs import log
 from regimen_trainer.weights import Tensor, check_layout, header, members
 

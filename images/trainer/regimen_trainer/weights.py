@@ -18,8 +18,8 @@ ARCHITECTURES = ("LlamaForCausalLM", "MistralForCausalLM")
 """Those that training, merging and conversion were proven with."""
 CONFIG, TOKENIZER_CONFIG, INDEX = "config.json", "tokenizer_config.json", "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-BESIDE = (".json", ".model", ".txt", ".jinja")
-"""Endings of what belongs to a model besides its weights: configuration, tokenizer, chat template."""
+BESIDE = (".json", ".model", ".txt", ".jinja", "README.md")
+"""Endings of what belongs to a model besides its weights: configuration, tokenizer, chat template, and its card, where the licence is."""
 DTYPES = ("F16", "BF16", "F32")
 _SHARD = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _LONGEST_HEADER = 100_000_000

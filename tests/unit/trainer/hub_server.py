@@ -220,7 +220,7 @@ def llama(**config: Any) -> dict[str, bytes]:
     }
 
 
-TAKEN = sorted(name for name in llama() if name.endswith((".safetensors", ".json")) and "bin" not in name)
+TAKEN = sorted(name for name in llama() if name.endswith((".safetensors", ".json", ".md")) and "bin" not in name)
 """What of it belongs to the model."""
 
 
