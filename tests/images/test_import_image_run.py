@@ -38,7 +38,9 @@ def pod(task: ImportTask | AdoptTask, bucket: dict[str, str], folder: Path) -> t
         **os.environ, **bucket, "REGIMEN_TASK": task.model_dump_json(by_alias=True), "REGIMEN_SCRATCH": str(folder), "TERMINATION_LOG": str(said),
         "REGIMEN_IMAGE": "trainer:test", "HF_HUB_OFFLINE": "1",
     }  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", "regimen.cli.main", "run-task"], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-m", "regimen.cli.main", "run-task"], env=environment, capture_output=True, text=True, timeout=300
+    )
     return done.returncode, said.read_text() if said.exists() else done.stderr[-500:] if done.returncode else ""
 
 
@@ -51,7 +53,15 @@ def adopt_task(weights: StageRecord, uid: str) -> AdoptTask:
     prefix = weights.files[0].uri.removesuffix(weights.files[0].path)
     digest = str(weights.figures["weightsDigest"])
     return AdoptTask.model_validate(
-        {**NAMES, "uid": uid, "job": "n/j", "version": "v1.0", "baseUri": prefix, "baseDigest": digest, "adapterUri": f"s3://regimen/{uid}/"}
+        {
+            **NAMES,
+            "uid": uid,
+            "job": "n/j",
+            "version": "v1.0",
+            "baseUri": prefix,
+            "baseDigest": digest,
+            "adapterUri": f"s3://regimen/{uid}/",
+        }
     )
 
 
@@ -66,7 +76,9 @@ def peft_adapter(base: Path, folder: Path, **config: Any) -> Path:
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(3)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(**{"r": 4, "lora_alpha": 8, "target_modules": "all-linear", **config}))
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base), LoraConfig(**{"r": 4, "lora_alpha": 8, "target_modules": "all-linear", **config})
+    )
     optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-2)
     ids = torch.randint(3, 1000, (2, 16))
     for _ in range(3):
@@ -108,7 +120,9 @@ def test_import_cut_and_resumed_then_train_from_the_cache_and_adopt(
     assert pod(adopt_task(weights, "good"), bucket, tmp_path / "adopt") == (0, "")
     adopted = record(bucket, "v1.0", "good", "adapter")
     assert (adopted.figures["rank"], adopted.figures["modules"], adopted.image) == (4, 14, "trainer:test")
-    assert fetch_model(Store.from_env(bucket), prefix, tmp_path / "scratch", digest, tmp_path / "cache") == base, "nothing wrote into the cache"
+    assert fetch_model(Store.from_env(bucket), prefix, tmp_path / "scratch", digest, tmp_path / "cache") == base, (
+        "nothing wrote into the cache"
+    )
 
 
 @pytest.mark.parametrize(

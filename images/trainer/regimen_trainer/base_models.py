@@ -13,9 +13,12 @@ from pathlib import Path
 from regimen_trainer.errors import InputError
 from regimen_trainer.hub import Fields, Hub, HubFile, Revision
 from regimen_trainer.kept import damaged, keep, remembered, sha256_of
-from regimen_trainer.weights import CONFIG, INDEX, TOKENIZER_CONFIG, check_layout, members, read_model
+from regimen_trainer.language import is_inside, take_out
+from regimen_trainer.weights import CONFIG, INDEX, TOKENIZER_CONFIG, check_layout, members, read_config, read_model
 
 LOCK = "revisions.lock"
+COMMIT_FILE = ".commit"
+"""Beside a model's marker: the commit that it is of."""
 FIELDS = Fields("--model", "--model", "HF_TOKEN", "--endpoint")
 
 
@@ -84,18 +87,43 @@ def fetch(revision: Revision, folder: Path, hub: Hub, expect: Callable[[int], No
     wanted = [file for file in revision.files if file.path in names]
     expect(sum(file.bytes for file in wanted))
     folder.mkdir(parents=True, exist_ok=True)
+    if _is_complete(folder, revision.commit):
+        seen(sum(file.bytes for file in wanted))
+        return False
     missing = [file for file in wanted if not _is_there(file, folder)]
     seen(sum(file.bytes for file in wanted if file not in missing))
-    if not missing and not _changed(folder, names):
-        return False
     small = [file for file in missing if file.sha256 is None or file.path in {CONFIG, TOKENIZER_CONFIG, INDEX}]
     hub.fetch_all(revision, small, folder, seen)
-    read_model(lambda name: (folder / name).read_bytes(), names)
+    inside = is_inside(read_config(lambda name: (folder / name).read_bytes()))
+    if not inside:
+        read_model(lambda name: (folder / name).read_bytes(), names)
     large = [file for file in missing if file not in small]
     _check_space(large, folder)
     hub.fetch_all(revision, large, folder, seen)
-    keep(folder, {file.path: file.sha256 or sha256_of(folder / file.path) for file in wanted})
+    digests = {file.path: file.sha256 or sha256_of(folder / file.path) for file in wanted}
+    keep(folder, _only_language(folder, names) if inside else digests)
+    (folder / COMMIT_FILE).write_text(revision.commit)
     return True
+
+
+def _only_language(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Put the language model inside a vision-language model in the place of the whole; returns its files' digests."""
+    out = folder / "language"
+    shutil.rmtree(out, ignore_errors=True)
+    kept = take_out({name: folder / name for name in names}, out)
+    read_model(lambda name: (out / name).read_bytes(), kept)
+    for name in names:
+        (folder / name).unlink()
+    for name in kept:
+        (out / name).rename(folder / name)
+    out.rmdir()
+    return {name: sha256_of(folder / name) for name in kept}
+
+
+def _is_complete(folder: Path, commit: str) -> bool:
+    """Whether all of that commit is here, as it was when it was verified."""
+    marker, of = remembered(folder), folder / COMMIT_FILE
+    return marker is not None and of.exists() and of.read_text() == commit and not damaged(folder, marker)
 
 
 def _is_there(file: HubFile, folder: Path) -> bool:
@@ -107,11 +135,6 @@ def _is_there(file: HubFile, folder: Path) -> bool:
     if known is not None and not damaged(folder, {file.path: known}):
         return file.sha256 is None or known.sha256 == file.sha256
     return file.sha256 is not None and sha256_of(path) == file.sha256
-
-
-def _changed(folder: Path, names: Sequence[str]) -> bool:
-    marker = remembered(folder)
-    return marker is None or sorted(marker) != sorted(names)
 
 
 def _check_space(wanted: Sequence[HubFile], folder: Path) -> None:

@@ -6,8 +6,8 @@ import, written last, is what makes the copy exist (law 7).
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -19,8 +19,9 @@ from regimen.store import NotFoundError, Store
 from regimen_trainer.errors import InputError, TrainerError
 from regimen_trainer.hub import WORKERS, Hub
 from regimen_trainer.kept import sha256_of
+from regimen_trainer.language import is_inside, take_out
 from regimen_trainer.stage import StageRun, header_in_bucket
-from regimen_trainer.weights import CONFIG, INDEX, TOKENIZER_CONFIG, check_layout, members, read_model, shape_of
+from regimen_trainer.weights import CONFIG, INDEX, TOKENIZER_CONFIG, check_layout, members, read_config, read_model, shape_of
 
 CLAIM = Path(CLAIM_MOUNT)
 SPARE = 256 << 20
@@ -60,7 +61,7 @@ def take(task: ImportTask, weights: Weights, store: Store, scratch: Path, meter:
     if weights.hugging_face is not None:
         return from_hub(task, weights.hugging_face, store, scratch, meter)
     if weights.persistent_volume_claim is not None:
-        return from_claim(task, weights.persistent_volume_claim, store, meter)
+        return from_claim(task, weights.persistent_volume_claim, store, scratch, meter)
     if weights.s3 is not None:
         return from_bucket(weights.s3.uri, store, scratch, meter)
     raise AssertionError("weights have exactly one source")
@@ -72,6 +73,10 @@ def from_bucket(prefix: str, store: Store, scratch: Path, meter: Meter) -> Taken
     there = [key.removeprefix(root) for key in store.keys_at(prefix)]
     check_layout(there, prefix)
     names = members(there)
+    if is_inside(read_config(lambda name: store.get_uri(prefix + name))):
+        raise InputError(
+            f"weights.s3.uri: {prefix} is a vision-language model; import it by huggingFace or persistentVolumeClaim, which take its language model out"
+        )
     config = read_model(lambda name: store.get_uri(prefix + name), names)
     meter.expect(sum(store.size(prefix + name) or 0 for name in names))
     files = []
@@ -148,6 +153,10 @@ def from_hub(task: ImportTask, source: HuggingFaceWeights, store: Store, scratch
         folder = scratch / "weights"
         first = [file for file in files if file.sha256 is None or file.path in {CONFIG, TOKENIZER_CONFIG, INDEX}]
         hub.fetch_all(revision, first, folder, meter)
+        origin = f"{source.repo}@{source.revision}"
+        if is_inside(read_config(lambda name: (folder / name).read_bytes())):
+            hub.fetch_all(revision, [file for file in files if file not in first], folder, meter)
+            return _taken_out(task, {name: folder / name for name in names}, store, scratch, origin, revision.license)
         config = read_model(lambda name: (folder / name).read_bytes(), names)
         copy = Copy.of(task, store, {file.path: sha256_of(folder / file.path) if file in first else str(file.sha256) for file in files})
         for file in first:
@@ -163,7 +172,7 @@ def from_hub(task: ImportTask, source: HuggingFaceWeights, store: Store, scratch
 
         hub.fetch_all(revision, missing, folder, meter, lambda file, path: forward(path, file.path), workers)
     artifacts = copy.files({file.path: file.bytes or (folder / file.path).stat().st_size for file in files})
-    return Taken(artifacts, shape_in_bucket(config, artifacts, store), f"{source.repo}@{source.revision}", revision.license)
+    return Taken(artifacts, shape_in_bucket(config, artifacts, store), origin, revision.license)
 
 
 def side_by_side(sizes: Sequence[int], free: int) -> int:
@@ -181,15 +190,15 @@ def side_by_side(sizes: Sequence[int], free: int) -> int:
     return max(fitting, default=1)
 
 
-def from_claim(task: ImportTask, source: ClaimWeights, store: Store, meter: Meter) -> Taken:
+def from_claim(task: ImportTask, source: ClaimWeights, store: Store, scratch: Path, meter: Meter) -> Taken:
     """A folder of a volume, which is mounted read-only."""
     try:
-        return _from_folder(task, source, store, meter)
+        return _from_folder(task, source, store, scratch, meter)
     except PermissionError as error:
         raise InputError(f"weights.persistentVolumeClaim.path: user {os.getuid()} may not read {source.path}; chmod -R a+rX it") from error
 
 
-def _from_folder(task: ImportTask, source: ClaimWeights, store: Store, meter: Meter) -> Taken:
+def _from_folder(task: ImportTask, source: ClaimWeights, store: Store, scratch: Path, meter: Meter) -> Taken:
     field, folder = "weights.persistentVolumeClaim.path", (CLAIM / source.path).resolve()
     if not folder.is_relative_to(CLAIM.resolve()):
         raise InputError(f"{field}: {source.path} leads out of the volume by a link; name the folder itself")
@@ -199,17 +208,32 @@ def _from_folder(task: ImportTask, source: ClaimWeights, store: Store, meter: Me
     if outside := [name for name, path in there.items() if not path.is_relative_to(CLAIM.resolve())]:
         raise InputError(f"{field}: {outside[0]} leads out of the volume by a link; copy the file itself")
     check_layout(list(there), f"{source.claim_name}/{source.path}", field)
-    names = members(there)
-    config = read_model(lambda name: there[name].read_bytes(), names)
-    sizes = {name: there[name].stat().st_size for name in names}
-    meter.expect(sum(sizes.values()))
+    files = {name: there[name] for name in members(there)}
+    origin = f"persistentVolumeClaim {source.claim_name}/{source.path}"
+    if is_inside(read_config(lambda name: files[name].read_bytes())):
+        return _taken_out(task, files, store, scratch, origin, None)
+    meter.expect(sum(path.stat().st_size for path in files.values()))
+    return _copied(task, files, store, meter, origin)
+
+
+def _taken_out(task: ImportTask, files: Mapping[str, Path], store: Store, scratch: Path, origin: str, license: str | None) -> Taken:
+    """The language model inside a vision-language model. It is written to scratch space first, since its digests are known only then."""
+    folder = scratch / "language"
+    names = take_out(files, folder)
+    found = _copied(task, {name: folder / name for name in names}, store, lambda _: None, f"{origin}, its language model")
+    return replace(found, license=license)
+
+
+def _copied(task: ImportTask, files: Mapping[str, Path], store: Store, meter: Callable[[int], None], origin: str) -> Taken:
+    """Files on a disk, copied into the bucket under the digest over all of them."""
+    config = read_model(lambda name: files[name].read_bytes(), list(files))
+    sizes = {name: path.stat().st_size for name, path in files.items()}
     digests = {}
-    for name in names:
-        digests[name] = sha256_of(there[name])
+    for name, path in files.items():
+        digests[name] = sha256_of(path)
         meter(sizes[name])
     copy = Copy.of(task, store, digests)
-    for name in names:
-        copy.put(there[name], name)
+    for name, path in files.items():
+        copy.put(path, name)
     artifacts = copy.files(sizes)
-    where = f"persistentVolumeClaim {source.claim_name}/{source.path}"
-    return Taken(artifacts, shape_in_bucket(config, artifacts, store), where)
+    return Taken(artifacts, shape_in_bucket(config, artifacts, store), origin)

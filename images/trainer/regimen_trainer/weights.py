@@ -63,21 +63,29 @@ def check_layout(names: Sequence[str], where: str, field: str = "weights.s3.uri"
     raise InputError(f"{field}: {where} must hold {CONFIG} and model.safetensors, or its shards (Hugging Face layout); name such a place")
 
 
-def header(read: Read, size: int, name: str) -> dict[str, Tensor]:
-    """Tensors of a safetensors file by its header. Raises InputError for a file that is cut off or no safetensors file."""
+def raw_header(read: Read, size: int, name: str) -> tuple[int, dict[str, Any]]:
+    """Where the data of a safetensors file begin, and its header's entries. Raises InputError for a file that is cut off or something else."""
     length = int.from_bytes(read(0, 8), "little")
     try:
         if not 2 <= length <= min(size, _LONGEST_HEADER):
             raise ValueError
         entries = json.loads(read(8, length))
         entries.pop("__metadata__", None)
-        tensors = {key: Tensor(entry["dtype"], tuple(entry["shape"])) for key, entry in entries.items()}
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"weights: {name} is not a safetensors file; upload it again") from error
     if 8 + length + end != size:
         raise InputError(f"weights: {name} has {size} bytes, and its header speaks of {8 + length + end}; upload it again")
-    return tensors
+    return 8 + length, entries
+
+
+def header(read: Read, size: int, name: str) -> dict[str, Tensor]:
+    """Tensors of a safetensors file by its header. Raises InputError likewise."""
+    _, entries = raw_header(read, size, name)
+    try:
+        return {key: Tensor(entry["dtype"], tuple(entry["shape"])) for key, entry in entries.items()}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"weights: {name} is not a safetensors file; upload it again") from error
 
 
 def header_of(path: Path) -> dict[str, Tensor]:
@@ -100,6 +108,10 @@ def document(text: bytes, name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"weights: {name} is not a JSON object; upload it again")
     return found
+
+
+def read_config(read: Callable[[str], bytes]) -> dict[str, Any]:
+    return document(read(CONFIG), CONFIG)
 
 
 def check_config(config: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> None:
@@ -158,7 +170,7 @@ def shape_of(config: Mapping[str, Any], tensors: Tensors) -> ModelShape:
 
 def read_model(read: Callable[[str], bytes], names: Sequence[str]) -> dict[str, Any]:
     """config.json of a model, once configuration, tokenizer and index were found to be in order. `read` gives small files whole."""
-    config = document(read(CONFIG), CONFIG)
+    config = read_config(read)
     tokenizer = document(read(TOKENIZER_CONFIG), TOKENIZER_CONFIG) if TOKENIZER_CONFIG in names else {}
     check_config(config, tokenizer)
     if INDEX in names:

@@ -220,6 +220,43 @@ def llama(**config: Any) -> dict[str, bytes]:
     }
 
 
+def llava(prefix: str = "language_model.", flat: bool = False) -> dict[str, bytes]:
+    """The same Llama with eyes, as transformers keeps them; `flat` as the first LLaVA did, `prefix` "model.language_model." as newer ones do."""
+
+    def inside(name: str) -> str:
+        if flat:
+            return name
+        if prefix.startswith("model.") and name.startswith("model."):
+            return prefix + name.removeprefix("model.")
+        return name if prefix.startswith("model.") else prefix + name
+
+    eyes = {"model.vision_tower.layers.0.weight": (8, 8), "model.mm_projector.0.weight": (32, 8)} if flat else {
+        "vision_tower.vision_model.embeddings.weight": (8, 8), "multi_modal_projector.linear_1.weight": (32, 8), "image_newline": (32,)
+    }  # fmt: skip
+    shards = {
+        "model-00001-of-00003.safetensors": {**eyes, inside("model.embed_tokens.weight"): (100, 32), **{inside(k): v for k, v in layer(0).items()}},
+        "model-00002-of-00003.safetensors": {
+            **{inside(name): shape for name, shape in layer(1).items()}, inside("model.norm.weight"): (32,), inside("lm_head.weight"): (100, 32),
+        },
+        "model-00003-of-00003.safetensors": {"model.vision_tower.layers.1.weight" if flat else "vision_tower.vision_model.post.weight": (8, 8)},
+    }  # fmt: skip
+    index = {"weight_map": {tensor: shard for shard, tensors in shards.items() for tensor in tensors}}
+    text = {key: value for key, value in CONFIG.items() if key != "architectures"}
+    nested = {"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava", "dtype": "bfloat16", "text_config": text}
+    whole = {
+        **CONFIG,
+        "architectures": ["LlavaLlamaForCausalLM"],
+        "model_type": "llava_llama",
+        "mm_hidden_size": 8,
+        "image_aspect_ratio": "pad",
+    }
+    return {
+        **{name: safetensors(tensors) for name, tensors in shards.items()},
+        "model.safetensors.index.json": json.dumps(index).encode(), "config.json": json.dumps(whole if flat else nested).encode(),
+        "tokenizer.json": b'{"model": {}}', "tokenizer_config.json": b"{}", "processor_config.json": b"{}", "README.md": b"# model",
+    }  # fmt: skip
+
+
 TAKEN = sorted(name for name in llama() if name.endswith((".safetensors", ".json", ".md")) and "bin" not in name)
 """What of it belongs to the model."""
 

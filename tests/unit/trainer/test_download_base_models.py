@@ -1,11 +1,12 @@
 """`regimen download_base_models`: commits that stay, cuts that are continued, what is there and right left alone."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hub_server import COMMIT, TAKEN, Hasty, HubServer, Repo, hub_server, llama
+from hub_server import COMMIT, TAKEN, Hasty, HubServer, Repo, hub_server, llama, llava
 
 from regimen_trainer.base_models import read_list
 from regimen_trainer.commands_models import download_base_models
@@ -32,7 +33,7 @@ def test_a_model_is_downloaded_and_its_commit_is_kept(server: HubServer, tmp_pat
     done = call(server, tmp_path, "--model", "one=owner/base")
     assert done.exit_code == 0, done.output
     assert f"one: owner/base at {COMMIT}, licence apache-2.0" in done.output
-    assert {path.name for path in (tmp_path / "one").iterdir()} == {*TAKEN, ".complete"}
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {*TAKEN, ".complete", ".commit"}
     assert (tmp_path / "revisions.lock").read_text() == f"one owner/base {COMMIT}\n"
 
 
@@ -70,6 +71,17 @@ def test_a_run_that_was_killed_goes_on_byte_by_byte(server: HubServer, tmp_path:
     (tmp_path / f"one/{name}.partial").write_bytes(llama()[name][:3000])
     assert call(server, tmp_path, "--model", "one=owner/base").exit_code == 0
     assert server.asked(name) == ["bytes=3000-"]
+
+
+def test_of_a_vision_language_model_the_language_model_is_kept(server: HubServer, tmp_path: Path) -> None:
+    server.repos["owner/base"].files = llava()
+    assert call(server, tmp_path, "--model", "one=owner/base").exit_code == 0
+    config = json.loads((tmp_path / "one/config.json").read_text())
+    assert config["architectures"] == ["LlamaForCausalLM"]
+    assert not (tmp_path / "one/model-00003-of-00003.safetensors").exists()
+    server.requests.clear()
+    assert "there already, verified" in call(server, tmp_path, "--model", "one=owner/base").output
+    assert [path for path, _ in server.requests if "/resolve/" in path] == []
 
 
 def test_one_that_fails_does_not_keep_the_others_back(server: HubServer, tmp_path: Path) -> None:
