@@ -1,7 +1,9 @@
 """The operator against a real API server and a real bucket: each kind's way, and every law that a crash could break."""
 
+import json
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from wire_world import SOURCES, Stopped, Wire
 from regimen.act.reconcile import Reconciler
 from regimen.errors import RegimenError
 from regimen.plan.common import FINALIZER
-from regimen.spec.artifacts import Claim, ServingRecord, VersionManifest, claim_key, manifest_key, serving_key
+from regimen.spec.artifacts import Claim, ServingRecord, VersionManifest, card_key, claim_key, manifest_key, serving_key
 from regimen.store import StoreError
 
 pytestmark = pytest.mark.wire
@@ -68,6 +70,38 @@ def test_a_job_becomes_a_version(wire: Wire) -> None:
     wire.work()
     assert wire.phase("ModelVersion", "openins-v1.0") == "Ready"
     assert wire.get("FineTuneJob", "openins-v1-0")["status"]["evaluation"]["agreement"] == 0.9
+
+
+def test_a_card_is_published_with_the_version_and_the_manifest_names_its_digest(wire: Wire) -> None:
+    prepared(wire).job_on_cpu()
+    wire.work(lambda: wire.phase("FineTuneJob", "openins-v1-0") == "Succeeded")
+    manifest = VersionManifest.model_validate_json(wire.store.get(manifest_key(wire.namespace, "openins", "v1.0")))
+    card = wire.store.get(card_key(wire.namespace, "openins", "v1.0"))
+    assert manifest.card is not None
+    assert (manifest.card.sha256, manifest.card.bytes) == (sha256(card).hexdigest(), len(card))
+    assert "A person decides every denial" in card.decode()
+
+
+def test_trainers_get_the_weights_that_the_import_recorded(wire: Wire) -> None:
+    prepared(wire).job_on_cpu()
+    wire.work_on("FineTuneJob", "openins-v1-0", passes=3)
+    (train,) = [job for job in wire.all_of("Job") if "-train-" in job["metadata"]["name"]]
+    task = json.loads(train["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
+    (weights,) = [item for item in wire.get("ModelVersion", "openins-baseline")["status"]["artifacts"] if item["kind"] == "weights"]
+    assert (task["baseUri"], task["baseDigest"]) == (weights["uri"], weights["sha256"])
+    assert task["baseUri"] != example("2-modelversion")["spec"]["weights"]["s3"]["uri"]
+
+
+def test_an_adapter_from_elsewhere_becomes_a_version_without_a_card(wire: Wire) -> None:
+    prepared(wire)
+    document = example("3-finetunejob")
+    document["spec"] = {key: value for key, value in document["spec"].items() if key not in {"method", "borrow"}}
+    document["spec"]["adapter"] = {"s3": {"uri": "s3://regimen/colab/openins/"}}
+    document["metadata"]["namespace"] = wire.namespace
+    assert wire.cluster.create(document)
+    wire.work(lambda: wire.phase("FineTuneJob", "openins-v1-0") == "Succeeded")
+    manifest = VersionManifest.model_validate_json(wire.store.get(manifest_key(wire.namespace, "openins", "v1.0")))
+    assert manifest.lineage.adapter_source == "s3://regimen/colab/openins/"
 
 
 def test_a_second_job_for_the_same_version_fails_and_names_the_first(wire: Wire) -> None:

@@ -21,7 +21,7 @@ from regimen.spec.artifacts import (
     prepared_key,
     stage_record_key,
 )
-from regimen.spec.tasks import ConvertTask, EvaluateTask, ImportTask, PrepareTask, TaskAdapter, TrainTask
+from regimen.spec.tasks import AdoptTask, ConvertTask, EvaluateTask, ImportTask, PrepareTask, TaskAdapter, TrainTask
 from regimen.store import AlreadyExistsError, Store
 
 SOURCES = ("raw/historical_claims.csv", "raw/clinical_documents.csv")
@@ -223,10 +223,13 @@ class Wire:
                 self.store.put_once(dataset_prefix(task.namespace, task.dataset, manifest.digest) + "manifest.json", text)
                 self.store.put_once(prepared_key(task.namespace, task.dataset, task.spec_hash), text)
             case ImportTask() as task:
+                weights = [self._file("model.safetensors")] if task.weights else []
                 files = [file.model_copy(update={"bytes": 7}) for file in task.gguf]
-                self._record(task, "weights", files, {"weightsDigest": DIGEST})
+                self._record(task, "weights", [*weights, *files], {"weightsDigest": f"sha256:{DIGEST}"})
             case TrainTask() as task:
                 self._record(task, "adapter", [self._file("adapter.safetensors")], {"libraries": "trl 1"})
+            case AdoptTask() as task:
+                self._record(task, "adapter", [self._file("adapter_model.safetensors")], {"source": task.adapter_uri})
             case ConvertTask() as task:
                 self._record(task, "gguf", [self._file(f"{task.model}-{task.version}-{q}.gguf") for q in task.quantizations], {})
             case EvaluateTask() as task:

@@ -26,6 +26,7 @@ STAGES = {
     "prepare": "regimen_trainer.data.publish",
     "import": "regimen_trainer.importing",
     "train": "regimen_trainer.train",
+    "adopt": "regimen_trainer.adopting",
     "convert": "regimen_trainer.convert",
     "evaluate": "regimen_trainer.evaluate",
 }

@@ -4,16 +4,18 @@ A stage uploads its files under a prefix named after their digest and writes its
 done, whoever did it.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
 from regimen.spec.artifacts import (
     Artifact,
+    ModelShape,
     Progress,
     Stage,
     StageRecord,
@@ -23,13 +25,16 @@ from regimen.spec.artifacts import (
     stage_record_key,
     version_prefix,
 )
-from regimen.spec.tasks import ConvertTask, EvaluateTask, ImportTask, TrainTask
+from regimen.spec.tasks import AdoptTask, ConvertTask, EvaluateTask, ImportTask, TrainTask
 from regimen.store import AlreadyExistsError, NotFoundError, Store, StoreError
 from regimen_trainer.errors import InputError
+from regimen_trainer.kept import cached
+from regimen_trainer.kept import sha256_of as sha256_of
 from regimen_trainer.logs import log
+from regimen_trainer.weights import Tensor, check_layout, header, members
 
 Figures = Mapping[str, float | int | str | None]
-VersionTask = TrainTask | ConvertTask | EvaluateTask | ImportTask
+VersionTask = TrainTask | AdoptTask | ConvertTask | EvaluateTask | ImportTask
 PROGRESS_SECONDS = 3.0
 
 
@@ -84,11 +89,12 @@ class StageRun:
         prefix = f"{version_prefix(self.task.namespace, self.task.model, self.task.version)}{self.stage}/{short(digest)}/"
         return [self.store.upload(folder / name, prefix + name, name) for name in sorted(names)]
 
-    def finish(self, files: Sequence[Artifact], figures: Figures) -> None:
+    def finish(self, files: Sequence[Artifact], figures: Figures, shape: ModelShape | None = None) -> None:
         """Write the record. Where another attempt was faster, its record stands."""
         record = StageRecord(
-            stage=self.stage, job=self.owner, uid=self.task.uid, files=list(files), figures=dict(figures), finished_at=datetime.now(UTC)
-        )
+            stage=self.stage, job=self.owner, uid=self.task.uid, files=list(files), figures=dict(figures), shape=shape,
+            image=os.environ.get("REGIMEN_IMAGE"), finished_at=datetime.now(UTC),
+        )  # fmt: skip
         try:
             self.store.put_once(self.key_of(self.stage), record.model_dump_json(by_alias=True).encode())
         except AlreadyExistsError:
@@ -96,31 +102,51 @@ class StageRun:
         log("finished", stage=self.stage, figures=dict(figures), files=[artifact.path for artifact in files])
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file, read in pieces."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def fetch_model(store: Store, uri: str, folder: Path, digest: str | None = None, cache: Path | None = None) -> Path:
+    """A model in Hugging Face layout, to be read and never written to. Returns its folder: `folder`, or the node's cache.
 
-
-def fetch_model(store: Store, uri: str, folder: Path) -> Path:
-    """Download a model in Hugging Face layout: everything directly under the prefix but pickles. Returns the folder."""
+    With a `digest` (as the import recorded it) the files are those or none. They come from `cache`, by default REGIMEN_CACHE_DIR, where the
+    pod has one: fetched once for all pods of the node. Raises InputError.
+    """
     prefix = uri if uri.endswith("/") else f"{uri}/"
-    keys = store.keys_at(prefix)
-    root = prefix.split("/", 3)[3]
-    names = [key.removeprefix(root) for key in keys]
-    check_layout(names, prefix)
-    for name in names:
-        if "/" not in name and not name.endswith(".gguf"):
-            store.download(prefix + name, folder / name)
+    cache = cache or (Path(os.environ["REGIMEN_CACHE_DIR"]) if os.environ.get("REGIMEN_CACHE_DIR") else None)
+
+    def names() -> list[str]:
+        root = prefix.split("/", 3)[3]
+        found = [key.removeprefix(root) for key in store.keys_at(prefix)]
+        check_layout(found, prefix, "baseRef")
+        return members(found)
+
+    def fetch(name: str, path: Path) -> str:
+        return store.download(prefix + name, path)
+
+    if cache is not None and digest is not None:
+        try:
+            kept = cached(cache, digest, names, fetch)
+        except OSError as error:
+            log(
+                "the cache cannot be used; fetching into scratch space",
+                level="warning",
+                cache=str(cache),
+                fault=os.strerror(error.errno or 0),
+            )
+        else:
+            return kept or _changed(prefix, digest)
+    digests = {name: fetch(name, folder / name) for name in names()}
+    if digest is not None and content_digest(digests.items()) != digest:
+        _changed(prefix, digest)
     return folder
 
 
-def check_layout(names: Sequence[str], where: str) -> None:
-    """Raise InputError unless the files are a model that can be loaded without running code from it."""
-    if pickles := [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl", ".ckpt"))]:
-        raise InputError(f"weights.uri: {pickles[0]} under {where} is a pickle, which can run code; convert the weights to safetensors")
-    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
-        raise InputError(f"weights.uri: {where} must hold config.json and *.safetensors (Hugging Face layout); upload them")
+def _changed(prefix: str, digest: str) -> NoReturn:
+    raise InputError(
+        f"baseRef: the files under {prefix} are not those that were imported ({short(digest)}); restore them, or create another ModelVersion"
+    )
+
+
+def header_in_bucket(store: Store, uri: str) -> dict[str, Tensor]:
+    """Tensors of a safetensors file in the bucket; its header alone is fetched."""
+    return header(lambda start, length: store.get_range(uri, start, length), store.size(uri) or 0, uri.rsplit("/", 1)[1])
 
 
 def libraries(*names: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from regimen.plan.common import Owner, Settings
 from regimen.plan.dataset import DatasetFacts
 from regimen.plan.finetune_facts import BaseFacts, FineTuneFacts, JobStageFacts, version_name
 from regimen.plan.finetune_facts import DatasetFacts as FineTuneDatasetFacts
-from regimen.plan.finetune_tasks import CONVERT, EVALUATE, RunStage, job_name
+from regimen.plan.finetune_tasks import ADOPT, CONVERT, EVALUATE, RunStage, job_name
 from regimen.plan.training import Spent, TrainingFacts
 from regimen.plan.version import VersionFacts
 from regimen.spec.artifacts import (
@@ -23,6 +23,7 @@ from regimen.spec.artifacts import (
     Claim,
     DatasetManifest,
     Progress,
+    Stage,
     StageRecord,
     VersionManifest,
     claim_key,
@@ -37,6 +38,8 @@ from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
 from regimen.store import Store
+
+WEIGHTS: Stage = "weights"
 
 
 class Observer:
@@ -73,16 +76,17 @@ class Observer:
 
     def _tokenizer(self, namespace: str, spec: TrainingDatasetSpec) -> str | None:
         base = self.cluster.get("ModelVersion", namespace, spec.tokens.base_ref.name) if spec.tokens else None
-        weights = spec_of(base, ModelVersionSpec).weights if base else None
-        return weights.s3.uri if weights else None
+        weights = BaseFacts(spec_of(base, ModelVersionSpec), status_of(base, ModelVersionStatus)).weights if base else None
+        return weights.uri if weights else None
 
     def version(self, owner: Owner, spec: ModelVersionSpec) -> VersionFacts:
         published = document(self.store, manifest_key(owner.namespace, spec.model, spec.version), VersionManifest)
-        key = stage_record_key(owner.namespace, spec.model, spec.version, owner.uid, "weights")
+        place = (owner.namespace, spec.model, spec.version, owner.uid, WEIGHTS)
         return VersionFacts(
             published=published,
-            imported=None if published else document(self.store, key, StageRecord),
+            imported=None if published else document(self.store, stage_record_key(*place), StageRecord),
             job=None if published else job_facts(self.cluster, owner.namespace, version_plan.job_name(owner)),
+            progress=None if published else document(self.store, progress_key(*place), Progress),
         )
 
     def finetune(self, owner: Owner, spec: FineTuneJobSpec, obj: Object) -> FineTuneFacts:
@@ -106,6 +110,7 @@ class Observer:
             holder_gone=claim is not None and not self._holds(claim),
             contenders=self._contenders(owner, spec, base),
             adapter=self._training(owner, base.spec.model, version),
+            adoption=self._stage(owner, base.spec.model, version, ADOPT) if spec.adapter else JobStageFacts(),
             gguf=self._stage(owner, base.spec.model, version, CONVERT),
             evaluation=self._stage(owner, base.spec.model, version, EVALUATE),
             cards=cards,
@@ -124,9 +129,8 @@ class Observer:
         if obj is None:
             return None
         spec = spec_of(obj, ModelVersionSpec)
-        key = stage_record_key(namespace, spec.model, spec.version, obj["metadata"]["uid"], "weights")
-        imported = document(self.store, key, StageRecord)
-        return BaseFacts(spec, status_of(obj, ModelVersionStatus), imported.shape if imported else None)
+        key = stage_record_key(namespace, spec.model, spec.version, obj["metadata"]["uid"], WEIGHTS)
+        return BaseFacts(spec, status_of(obj, ModelVersionStatus), document(self.store, key, StageRecord))
 
     def _dataset(self, owner: Owner, spec: FineTuneJobSpec, claim: Claim | None) -> FineTuneDatasetFacts | None:
         """The dataset with its pinned revision, or with its newest."""

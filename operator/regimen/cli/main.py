@@ -17,10 +17,11 @@ from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
 EXTRAS = {
-    "finetune-lora": "trainer", "generate": "data", "generate-model": "trainer", "merge-and-convert": "trainer", "prepare-data": "data",
+    "download-base-models": "data", "finetune-lora": "trainer", "generate": "data", "generate-model": "trainer", "merge-and-convert": "trainer", "prepare-data": "data",
     "run-task": "trainer",
 }  # fmt: skip
 HELP = {
+    "download-base-models": "Download base models from the Hugging Face hub, verified, at a fixed commit.",
     "finetune-lora": "Train an adapter on this machine.",
     "generate": "Write made-up claims and clinical documents to try everything with.",
     "generate-model": "Write a small random model to try everything with.",

@@ -203,6 +203,7 @@ def trainer_job(
             }
         ],
     }
+    pod["containers"][0]["env"].append({"name": "REGIMEN_IMAGE", "value": settings.trainer_image})
     if priority_class:
         pod["priorityClassName"] = priority_class
     spec: Manifest = {

@@ -7,13 +7,14 @@ from regimen.plan.common import Owner, Settings, bucket_secret, failure
 from regimen.plan.estimate import estimate, refusal
 from regimen.plan.finetune_facts import FineTuneFacts, JobStageFacts, version_name
 from regimen.plan.finetune_report import from_where, idle, say
-from regimen.plan.finetune_tasks import CONVERT, EVALUATE, RunStage, lineage, stage_job, stage_task
+from regimen.plan.finetune_tasks import ADOPT, CONVERT, EVALUATE, RunStage, stage_job, stage_task
 from regimen.plan.finetune_train import stop, train
 from regimen.plan.gates import failed_gates
 from regimen.plan.progress import how_far
 from regimen.plan.published import model_version
+from regimen.plan.publishing import documents
 from regimen.plan.training import spent
-from regimen.spec.artifacts import Claim, VersionManifest, claim_key, manifest_key
+from regimen.spec.artifacts import Claim, claim_key
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.phases import JobPhase
 
@@ -51,6 +52,8 @@ def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: 
         # A version whose job is gone and that was never published is free again; an old pod of that job writes under its own uid.
         put = Put(key, data) if abandoned else PutOnce(key, data)
         return say(facts, JobPhase.WAITING, "Claiming", f"claiming version {facts.version}", (put,), again_after=0.2)
+    if facts.adapter.record is None and spec.adapter is not None:
+        return _run(owner, spec, facts, settings, ADOPT, facts.adoption)
     if facts.adapter.record is None:
         return train(owner, spec, facts, settings, now)
     if facts.gguf.record is None:
@@ -80,6 +83,9 @@ def _missing(spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[str, str] | N
             "BaseNotReady",
             f"baseRef.name: ModelVersion {spec.base_ref.name} is {base.status.phase or 'new'}: {base.status.message or ''}",
         )
+    if base.weights is None:
+        text = f"baseRef.name: ModelVersion {spec.base_ref.name} has no verified weights; wait for its next pass"
+        return "BaseNotReady", text
     for label, version, gguf in facts.contenders:
         if gguf is None:
             text = f"evaluation.compareWith: {label} ({version}) has no GGUF to compare with"
@@ -115,19 +121,8 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
         return say(facts, JobPhase.FAILED, "GateFailed", text)
     model, version = facts.base.spec.model, facts.version
     if facts.manifest is None:
-        manifest = VersionManifest(
-            name=version_name(model, version),
-            model=model,
-            version=version,
-            lineage=lineage(owner, spec, facts),
-            adapter=adapter.files,
-            gguf=gguf.files,
-            evaluation=evaluation.files,
-            figures=evaluation.figures,
-            published_at=evaluation.finished_at,
-        )
-        put = PutOnce(manifest_key(owner.namespace, model, version), manifest.model_dump_json(by_alias=True, indent=1).encode())
-        return say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (put,), again_after=0.2)
+        puts = documents(owner, spec, facts)
+        return say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", puts, again_after=0.2)
     if not facts.version_exists:
         create = Create(model_version(owner.namespace, facts.manifest))
         return say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (create,), again_after=0.2)

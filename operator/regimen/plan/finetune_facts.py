@@ -8,7 +8,7 @@ from regimen.plan.training import Spent, TrainingFacts
 from regimen.spec.artifacts import Artifact, Claim, DatasetManifest, ModelShape, Progress, StageRecord, VersionManifest
 from regimen.spec.dataset import DatasetTask
 from regimen.spec.finetune import Estimate
-from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+from regimen.spec.version import ArtifactStatus, ModelVersionSpec, ModelVersionStatus
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,17 @@ class BaseFacts:
 
     spec: ModelVersionSpec
     status: ModelVersionStatus
-    shape: ModelShape | None = None
-    """As its import recorded it."""
+    imported: StageRecord | None = None
+    """What its import recorded."""
 
     @property
-    def digest(self) -> str | None:
-        """sha256:… over the weights' files."""
-        found = next((item.sha256 for item in self.status.artifacts if item.kind == "weights"), None)
-        return f"sha256:{found.removeprefix('sha256:')}" if found else None
+    def weights(self) -> ArtifactStatus | None:
+        """The weights that were verified or copied: not where the user has them, which may change."""
+        return next((item for item in self.status.artifacts if item.kind == "weights"), None)
+
+    @property
+    def shape(self) -> ModelShape | None:
+        return self.imported.shape if self.imported else None
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class FineTuneFacts:
     contenders: tuple[tuple[str, str, Artifact | None], ...] = ()
     """(Serving or Baseline, ModelVersion, its GGUF) of evaluation.compareWith."""
     adapter: TrainingFacts = field(default_factory=TrainingFacts)
+    adoption: JobStageFacts = field(default_factory=JobStageFacts)
+    """Of an adapter that was trained elsewhere; its record is `adapter`'s."""
     gguf: JobStageFacts = field(default_factory=JobStageFacts)
     evaluation: JobStageFacts = field(default_factory=JobStageFacts)
     cards: tuple[CardFacts, ...] = ()

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from regimen.plan.actions import Manifest
 from regimen.plan.common import Owner, Settings, dns_name, trainer_job
 from regimen.plan.finetune_facts import FineTuneFacts
+from regimen.plan.publishing import lineage
 from regimen.plan.training import stop_at
 from regimen.plan.window import Opening
-from regimen.spec.artifacts import Lineage, Stage
+from regimen.spec.artifacts import Stage
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.meta import parse_duration
 from regimen.spec.phases import JobPhase
-from regimen.spec.tasks import Contender, ConvertTask, EvaluateTask, Task, TrainTask
+from regimen.spec.tasks import AdoptTask, Contender, ConvertTask, EvaluateTask, Task, TrainTask
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class RunStage:
 
 
 TRAIN = RunStage("adapter", JobPhase.TRAINING, "train")
+ADOPT = RunStage("adapter", JobPhase.CONVERTING, "adopt")
 CONVERT = RunStage("gguf", JobPhase.CONVERTING, "convert")
 EVALUATE = RunStage("evaluation", JobPhase.EVALUATING, "evaluate")
 
@@ -41,7 +43,7 @@ def stage_job(owner: Owner, spec: FineTuneJobSpec, settings: Settings, stage: Ru
         node_selector=node_selector(spec, settings),
         deadline_seconds=parse_duration(spec.max_duration),
         backoff_limit=spec.backoff_limit,
-        cache=spec.cache if stage is CONVERT else None,
+        cache=spec.cache if stage in {ADOPT, CONVERT} else None,
     )  # fmt: skip
 
 
@@ -51,22 +53,25 @@ def node_selector(spec: FineTuneJobSpec, settings: Settings) -> Mapping[str, str
 
 def stage_task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage: RunStage, now_open: Opening | None = None) -> Task:
     base, dataset = facts.base, facts.dataset
-    if base is None or base.spec.weights is None or dataset is None or dataset.manifest is None or dataset.task is None:
+    weights = base.weights if base else None
+    if base is None or weights is None or dataset is None or dataset.manifest is None or dataset.task is None:
         raise AssertionError("_missing lets nothing through that is missing")
     common = {
         "namespace": owner.namespace, "job": owner.path, "uid": owner.uid, "model": base.spec.model, "version": facts.version or "",
     }  # fmt: skip
-    base_uri = base.spec.weights.s3.uri
+    from_base = {"base_uri": weights.uri, "base_digest": weights.sha256}
     task = next(task for task in dataset.manifest.tasks if task.name == spec.dataset_ref.task)
     files = {file.path: file.uri for file in dataset.manifest.files}
     if stage is TRAIN:
         return TrainTask(
-            **common, base_uri=base_uri, base_digest=base.digest, train_uri=files[task.train_path], method=spec.method,
+            **common, **from_base, train_uri=files[task.train_path], method=spec.method,
             checkpoint=spec.checkpoint, stop_at=stop_at(now_open),
         )  # fmt: skip
+    if stage is ADOPT and spec.adapter is not None:
+        return AdoptTask(**common, **from_base, adapter_uri=spec.adapter.s3.uri)
     if stage is CONVERT:
         return ConvertTask(
-            **common, base_uri=base_uri, base_digest=base.digest, quantizations=spec.output.quantizations,
+            **common, **from_base, quantizations=spec.output.quantizations,
             lineage=lineage(owner, spec, facts),
         )  # fmt: skip
     output = dataset.task.output
@@ -75,15 +80,4 @@ def stage_task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage:
         output=output.type, labels=output.labels, positive=output.positive,
         against=[Contender(name=label, gguf=gguf) for label, _, gguf in facts.contenders if gguf is not None],
         evaluation=spec.evaluation, lineage=lineage(owner, spec, facts),
-    )  # fmt: skip
-
-
-def lineage(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Lineage:
-    """Where the version comes from."""
-    weights = [item.sha256 for item in facts.base.status.artifacts if item.kind == "weights"] if facts.base else []
-    libraries = facts.adapter.record.figures.get("libraries") if facts.adapter.record else None
-    return Lineage(
-        base_ref=spec.base_ref.name, base_digest=weights[0] if weights else None, dataset=spec.dataset_ref.name,
-        dataset_revision=facts.claim.dataset_revision if facts.claim else None, task=spec.dataset_ref.task,
-        fine_tune_job=owner.name, libraries={"trainer": str(libraries)} if libraries else {},
     )  # fmt: skip

@@ -9,6 +9,8 @@
     models/<namespace>/<model>/<version>/jobs/<uid>/progress-<stage>.json   overwritten while the stage runs
     models/<namespace>/<model>/<version>/jobs/<uid>/checkpoints/<attempt>/<step>/…   a checkpoint of training; checkpoint.json last
     models/<namespace>/<model>/<version>/manifest.json     the version exists from here on (written once, last)
+    models/<namespace>/<model>/<version>/README.md         model card, written before the manifest
+    base/<namespace>/<ModelVersion>/<digest12>/…           weights copied from a hub or a volume; whole once their import has its record
     services/<namespace>/<service>/serving.json            what serves (law 1)
 
 `<digest12>` is the first 12 hex digits of the sha256 over the sorted "path sha256" lines of the files below it.
@@ -17,13 +19,14 @@
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from regimen.spec.meta import Status
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
 Stage = Literal["adapter", "weights", "gguf", "evaluation"]
 
 
@@ -41,13 +44,13 @@ class ModelShape(Status):
 
     architecture: str = Field(description="As config.json names it, e.g. LlamaForCausalLM.")
     parameters: int = Field(description="Weights in all.")
-    layers: int
-    hidden_size: int
-    intermediate_size: int
+    layers: int = Field(description="Transformer blocks.")
+    hidden_size: int = Field(description="Width of the model.")
+    intermediate_size: int = Field(description="Width inside the feed-forward layers.")
     vocabulary: int = Field(description="Rows of the embedding.")
     heads: int = Field(description="Attention heads.")
     kv_heads: int = Field(description="Key and value heads.")
-    head_dim: int
+    head_dim: int = Field(description="Width of an attention head.")
     tied: bool = Field(False, description="Whether the output layer is the embedding.")
 
 
@@ -75,6 +78,7 @@ class StageRecord(Status):
     files: list[Artifact]
     figures: dict[str, float | int | str | None] = Field(default_factory=dict, description="Numbers for status and reports.")
     shape: ModelShape | None = Field(None, description="Of weights.")
+    image: str | None = Field(None, description="Image that made it, as the operator started it.")
     finished_at: datetime
 
 
@@ -87,6 +91,8 @@ class Progress(Status):
     tokens_per_second: float | None = None
     eta_seconds: float | None = None
     checkpoint_step: int | None = Field(None, description="Step of the newest checkpoint in the bucket.")
+    bytes: int | None = Field(None, description="Bytes fetched and verified, of an import.")
+    total_bytes: int | None = None
     message: str = ""
     at: datetime
 
@@ -96,10 +102,16 @@ class Lineage(Status):
 
     base_ref: str | None = Field(None, description="ModelVersion whose 16-bit weights were trained from.")
     base_digest: str | None = Field(None, description="Digest of those weights.")
+    base_source: str | None = Field(None, description="Where the weights came from, e.g. <owner>/<name>@<commit> of the hub.")
+    base_license: str | None = Field(None, description="Licence that the hub states for them.")
     dataset: str | None = Field(None, description="TrainingDataset trained on.")
     dataset_revision: str | None = Field(None, description="Digest of its revision.")
+    split_seed: int | None = Field(None, description="Seed by which that revision was split.")
     task: str | None = Field(None, description="Task trained on.")
     fine_tune_job: str | None = Field(None, description="FineTuneJob that made it.")
+    job_spec: dict[str, Any] = Field(default_factory=dict, description="Its spec, as it was then.")
+    adapter_source: str | None = Field(None, description="Where the adapter was taken from, if it was trained elsewhere.")
+    images: dict[str, str] = Field(default_factory=dict, description="Image of each stage; a digest where the chart's values name one.")
     libraries: dict[str, str] = Field(default_factory=dict, description="Versions of the libraries used.")
 
 
@@ -113,6 +125,7 @@ class VersionManifest(Status):
     adapter: list[Artifact] = Field(default_factory=list)
     gguf: list[Artifact] = Field(default_factory=list)
     evaluation: list[Artifact] = Field(default_factory=list)
+    card: Artifact | None = None
     figures: dict[str, float | int | str | None] = Field(default_factory=dict)
     published_at: datetime
 
@@ -139,6 +152,7 @@ class DatasetManifest(Status):
     tasks: list[TaskFigures]
     rows_read: int
     rows_used: int
+    split_seed: int | None = Field(None, description="Seed of the split.")
     rejected: dict[str, int] = Field(default_factory=dict, description="Rejected rows by reason.")
     warnings: list[str] = Field(default_factory=list, description="What a person should look at, a sentence each.")
     published_at: datetime
@@ -194,6 +208,15 @@ def claim_key(namespace: str, model: str, version: str) -> str:
 
 def manifest_key(namespace: str, model: str, version: str) -> str:
     return f"{version_prefix(namespace, model, version)}{MANIFEST}"
+
+
+def card_key(namespace: str, model: str, version: str) -> str:
+    return f"{version_prefix(namespace, model, version)}{CARD}"
+
+
+def base_prefix(namespace: str, name: str, digest: str) -> str:
+    """Weights that the import of ModelVersion `name` copied, by the digest over all their files."""
+    return f"base/{namespace}/{name}/{short(digest)}/"
 
 
 def stage_record_key(namespace: str, model: str, version: str, uid: str, stage: Stage) -> str:

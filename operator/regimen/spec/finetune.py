@@ -118,6 +118,22 @@ class Evaluation(Spec):
     max_rows: int = Field(2000, ge=1, le=1_000_000, description="Held-out rows to answer, at most; the first by row hash.")
 
 
+class S3Adapter(Spec):
+    """A LoRA adapter as peft writes it."""
+
+    uri: str = Field(
+        pattern=r"^s3://[^/]+/.+/$",
+        max_length=1024,
+        description="s3://bucket/prefix/ of adapter_config.json and adapter_model.safetensors.",
+    )
+
+
+class AdapterSource(Spec):
+    """An adapter that was trained elsewhere: in a cloud, by another tool."""
+
+    s3: S3Adapter = Field(description="An adapter in the bucket.")
+
+
 class FineTuneJobSpec(Spec):
     """Fine-tune version X on task T. Immutable but for suspend and window."""
 
@@ -129,6 +145,9 @@ class FineTuneJobSpec(Spec):
         description="Version to publish, e.g. v1.0, or Next: the next free minor version.",
     )
     method: Method = Field(default_factory=lambda: Method(), description="How to train.")
+    adapter: AdapterSource | None = Field(
+        None, description="Use this adapter instead of training one; it is converted, evaluated and published all the same."
+    )
     output: Output = Field(description="What files to make.")
     placement: Placement = Field(default_factory=lambda: Placement(), description="Where to train.")
     window: Window | None = Field(None, description="When training may run; without it, whenever the card is there. May be changed.")
@@ -142,6 +161,19 @@ class FineTuneJobSpec(Spec):
     )
     backoff_limit: int = Field(3, ge=0, le=20, description="Retries of each stage after a failed pod.")
     suspend: bool = Field(False, description="true: stop and give the card back; false: go on.")
+
+    @model_validator(mode="after")
+    def _nothing_is_trained(self) -> "FineTuneJobSpec":
+        if self.adapter is not None:
+            asked = [name for name, model in TRAINING_FIELDS.items() if getattr(self, name) != (model() if model else None)]
+            if asked:
+                raise ValueError(f"{asked[0]} {NOTHING_TRAINED}")
+        return self
+
+
+TRAINING_FIELDS: dict[str, type[Spec] | None] = {"method": Method, "borrow": Borrow, "checkpoint": Checkpoint, "window": None}
+"""Fields of a job that say how to train, and the model whose defaults mean that nothing was said."""
+NOTHING_TRAINED = "says how to train, and an adapter that is there already is not trained; remove it or remove adapter"
 
 
 class JobProgress(Status):

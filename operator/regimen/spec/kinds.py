@@ -5,6 +5,7 @@ and holds wherever that model occurs (in a job's `method` as in a schedule's tem
 stated by a pydantic validator or by the schema, except immutability, which needs the old object.
 """
 
+import json
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
@@ -19,12 +20,30 @@ from regimen.spec.dataset import (
     TrainingDatasetSpec,
     TrainingDatasetStatus,
 )
-from regimen.spec.finetune import NO_CRON, TOO_SHORT, FineTuneJobSpec, FineTuneJobStatus, Window
+from regimen.spec.finetune import (
+    NO_CRON,
+    NOTHING_TRAINED,
+    TOO_SHORT,
+    TRAINING_FIELDS,
+    FineTuneJobSpec,
+    FineTuneJobStatus,
+    Window,
+)
 from regimen.spec.meta import KindStatus, Spec
 from regimen.spec.rollout import Analysis, Guardrail, ModelRolloutSpec, ModelRolloutStatus, Step
 from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus
 from regimen.spec.service import ModelServiceSpec, ModelServiceStatus
-from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+from regimen.spec.version import (
+    COMMIT,
+    FIND_COMMIT,
+    ONE_SOURCE,
+    STAY_INSIDE,
+    ClaimWeights,
+    HuggingFaceWeights,
+    ModelVersionSpec,
+    ModelVersionStatus,
+    Weights,
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +116,7 @@ KINDS: tuple[Kind, ...] = (
             Column("Model", ".spec.model", description="Model that this is a version of."),
             Column("Version", ".spec.version", description="baseline, or v<major>.<minor>."),
             PHASE,
+            Column("%", ".status.progress.percent", "number", "Share of the import that is done."),
             Column("Job", ".status.lineage.fineTuneJob", description="FineTuneJob that made it.", priority=1),
             AGE,
             MESSAGE,
@@ -192,6 +212,18 @@ def _task_needs(source: str, own: str) -> Rule:
     )
 
 
+def _untrained(name: str, model: type[Spec] | None) -> Rule:
+    """With an adapter, a field that says how to train is as the API server fills it in, or absent."""
+    if model is None:
+        untouched = f"!has(self.{name})"
+    else:
+        # Integers and doubles are different types to CEL.
+        doubles = {str(info.alias): float(info.default) for info in model.model_fields.values() if info.annotation is float}
+        said = {**model().model_dump(by_alias=True), **doubles}
+        untouched = " && ".join(f"self.{name}.{field} == {json.dumps(value)}" for field, value in said.items())
+    return Rule(f"!has(self.adapter) || ({untouched})", f"{name} {NOTHING_TRAINED}")
+
+
 _OWN = {source: str([name for name, (reads, _) in OWN_TASKS.items() if reads == source]) for source in ("claims", "documents")}
 
 RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
@@ -249,6 +281,10 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
             ".timeZone",
         ),
     ),
+    Weights: (Rule("[has(self.s3), has(self.huggingFace), has(self.persistentVolumeClaim)].filter(x, x).size() == 1", ONE_SOURCE),),
+    HuggingFaceWeights: (Rule(f"self.revision.matches('{COMMIT}')", f"revision is no commit: {FIND_COMMIT}", ".revision"),),
+    ClaimWeights: (Rule("!self.path.startsWith('/') && !self.path.split('/').exists(p, p == '..')", f"path {STAY_INSIDE}", ".path"),),
+    FineTuneJobSpec: tuple(_untrained(name, model) for name, model in TRAINING_FIELDS.items()),
     ModelServiceSpec: (
         Rule(
             "self.minAvailable <= self.replicas",

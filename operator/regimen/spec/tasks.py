@@ -14,6 +14,10 @@ from regimen.spec.artifacts import Artifact, Lineage
 from regimen.spec.dataset import TrainingDatasetSpec
 from regimen.spec.finetune import Checkpoint, Evaluation, Method
 from regimen.spec.meta import Quantization, Spec
+from regimen.spec.version import Weights
+
+CLAIM_MOUNT = "/claim"
+"""Where an import pod finds the volume that weights are copied from."""
 
 
 class PrepareTask(Spec):
@@ -33,7 +37,10 @@ def sql_variable(source: str) -> str:
 
 
 class ImportTask(Spec):
-    """Verify a baseline's files against the stated digests and record them. Result: StageRecord `weights`."""
+    """Verify a baseline's files against the stated digests; copy weights that are not in the bucket yet. Result: StageRecord `weights`.
+
+    The hub's token comes in HF_TOKEN. A volume with weights is mounted, read-only, at `CLAIM_MOUNT`.
+    """
 
     kind: Literal["import"] = "import"
     namespace: str
@@ -41,7 +48,7 @@ class ImportTask(Spec):
     uid: str
     model: str
     version: str
-    weights_uri: str | None
+    weights: Weights | None
     gguf: list[Artifact] = Field(description="As the user states them: uri and sha256; bytes 0 until measured.")
 
 
@@ -66,6 +73,20 @@ class TrainTask(Spec):
     method: Method
     checkpoint: Checkpoint = Field(default_factory=lambda: Checkpoint())
     stop_at: datetime | None = Field(None, description="When the card must be given back.")
+
+
+class AdoptTask(Spec):
+    """Take an adapter that was trained elsewhere, once it is clear that it fits the base. Result: StageRecord `adapter`."""
+
+    kind: Literal["adopt"] = "adopt"
+    namespace: str
+    job: str
+    uid: str
+    model: str
+    version: str
+    base_uri: str
+    base_digest: str | None = None
+    adapter_uri: str = Field(description="s3:// prefix of adapter_config.json and adapter_model.safetensors.")
 
 
 class ConvertTask(Spec):
@@ -110,5 +131,5 @@ class EvaluateTask(Spec):
     lineage: Lineage
 
 
-Task = Annotated[PrepareTask | ImportTask | TrainTask | ConvertTask | EvaluateTask, Field(discriminator="kind")]
+Task = Annotated[PrepareTask | ImportTask | TrainTask | AdoptTask | ConvertTask | EvaluateTask, Field(discriminator="kind")]
 TaskAdapter: TypeAdapter[Task] = TypeAdapter(Task)

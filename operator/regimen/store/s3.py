@@ -10,7 +10,7 @@ StoreError                          anything that went wrong with the bucket
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -137,6 +137,12 @@ class Store:
         with _translated(uri):
             return self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
+    def get_range(self, uri: str, start: int, length: int) -> bytes:
+        """Some bytes of an object: `length` from `start`, fewer where it ends before."""
+        bucket, key = split_uri(uri)
+        with _translated(uri):
+            return self._s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{start + length - 1}")["Body"].read()
+
     def exists(self, key: str) -> bool:
         return self.size(self.uri(key)) is not None
 
@@ -191,14 +197,17 @@ class Store:
             self._s3.upload_file(str(path), self.bucket, key)
         return Artifact(path=name, uri=self.uri(key), sha256=digest, bytes=path.stat().st_size)
 
-    def download(self, uri: str, path: Path, digest: str | None = None) -> str:
-        """Download to a temporary name, verify, rename. Returns the hex digest. Raises DigestMismatchError."""
+    def download(self, uri: str, path: Path, digest: str | None = None, seen: Callable[[int], None] | None = None) -> str:
+        """Download to a temporary name, verify, rename. Returns the hex digest. `seen` hears of bytes as they come, from any thread.
+
+        Raises DigestMismatchError.
+        """
         bucket, key = split_uri(uri)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
         try:
             with _translated(uri):
-                self._s3.download_file(bucket, key, str(partial))
+                self._s3.download_file(bucket, key, str(partial), Callback=seen)
             with partial.open("rb") as file:
                 found = file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())

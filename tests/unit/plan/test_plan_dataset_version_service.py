@@ -1,5 +1,6 @@
 """Datasets, versions and services: each state of the facts, what is said and what is done."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +28,11 @@ from regimen.plan.dataset import DatasetFacts
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.service import ServiceFacts, stable_routing
 from regimen.plan.version import VersionFacts
-from regimen.spec.artifacts import Lineage, ServingRecord, VersionManifest
+from regimen.spec.artifacts import Lineage, ModelShape, Progress, ServingRecord, VersionManifest
 from regimen.spec.dataset import TrainingDatasetStatus
 from regimen.spec.phases import TRANSITIONS, DatasetPhase, ServicePhase, VersionPhase
 from regimen.spec.routing import ArmRoute
+from regimen.spec.version import ModelVersionSpec, Weights
 
 RUNNING = JobFacts("j", active=True, succeeded=False, failed=False)
 FAILED = JobFacts("j", active=False, succeeded=False, failed=True, message="column claim_amount is missing", exit_code=1)
@@ -184,7 +186,14 @@ PUBLISHED = VersionManifest(
     name="openins-v1.0", model="openins", version="v1.0", lineage=Lineage(fine_tune_job="job", base_ref="openins-baseline"),
     gguf=[artifact().model_copy(update={"uri": URI, "bytes": 77})], published_at=AT,
 )  # fmt: skip
-IMPORTED = record("weights", [artifact().model_copy(update={"uri": URI, "bytes": 55})], weightsDigest=DIGEST)
+SHAPE = ModelShape(
+    architecture="LlamaForCausalLM", parameters=8_030_261_248, layers=32, hidden_size=4096, intermediate_size=14336, vocabulary=128256,
+    heads=32, kv_heads=8, head_dim=128,
+)  # fmt: skip
+COPIED = [artifact(path, "s3://regimen/base/claims/openins-baseline/abc/") for path in ("config.json", "model.safetensors")]
+IMPORTED = record(
+    "weights", [*COPIED, artifact().model_copy(update={"uri": URI, "bytes": 55})], weightsDigest=f"sha256:{DIGEST}"
+).model_copy(update={"shape": SHAPE})  # fmt: skip
 VERSIONS: dict[str, tuple[VersionFacts, str, str, bool]] = {
     "new": (VersionFacts(None, None, None), "Importing", "Importing", False),
     "under way": (VersionFacts(None, None, RUNNING), "Importing", "Importing", False),
@@ -206,7 +215,52 @@ def test_sizes_and_lineage_are_told() -> None:
     status = version.decide(VERSION, version_spec(), VersionFacts(PUBLISHED, None, None), SETTINGS).status.model_dump()
     assert (status["artifacts"][0]["bytes"], status["lineage"]["fine_tune_job"]) == (77, "job")
     status = version.decide(VERSION, version_spec(), VersionFacts(None, IMPORTED, None), SETTINGS).status.model_dump()
-    assert [(item["kind"], item["sha256"]) for item in status["artifacts"]] == [("gguf", DIGEST), ("weights", DIGEST)]
+    told = [(item["kind"], item["uri"], item["sha256"], item["bytes"]) for item in status["artifacts"]]
+    assert told == [("gguf", URI, DIGEST, 55), ("weights", "s3://regimen/base/claims/openins-baseline/abc/", f"sha256:{DIGEST}", 20)]
+    assert status["shape"]["parameters"] == SHAPE.parameters
+
+
+def imported_from(**weights: Any) -> ModelVersionSpec:
+    return version_spec().model_copy(update={"weights": Weights.model_validate(weights)})
+
+
+HUB = {"repo": "owner/base", "revision": "0123456789abcdef0123456789abcdef01234567"}
+
+
+def import_pod(spec: ModelVersionSpec) -> dict[str, Any]:
+    plan = version.decide(VERSION, spec, VERSIONS["new"][0], SETTINGS)
+    job = next(action.manifest for action in plan.actions if isinstance(action, Create))
+    pod: dict[str, Any] = job["spec"]["template"]["spec"]
+    return pod
+
+
+def test_the_hub_s_token_comes_from_its_secret() -> None:
+    with_token = import_pod(imported_from(huggingFace={**HUB, "tokenFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}}))
+    wanted = {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}}
+    assert wanted in with_token["containers"][0]["env"]
+    assert "hf" not in json.loads(with_token["containers"][0]["env"][0]["value"])["weights"]["huggingFace"].get("token", "")
+    assert not [item for item in import_pod(imported_from(huggingFace=HUB))["containers"][0]["env"] if item["name"] == "HF_TOKEN"]
+
+
+def test_a_volume_with_weights_is_mounted_read_only_and_only_then() -> None:
+    pod = import_pod(imported_from(persistentVolumeClaim={"claimName": "models", "path": "hf/base"}))
+    assert {"name": "claim", "persistentVolumeClaim": {"claimName": "models", "readOnly": True}} in pod["volumes"]
+    assert {"name": "claim", "mountPath": "/claim", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+    assert "claim" not in [volume["name"] for volume in import_pod(imported_from(huggingFace=HUB))["volumes"]]
+
+
+def test_an_import_says_how_far_it_is() -> None:
+    progress = Progress(bytes=4_015_130_624, total_bytes=16_060_522_496, message="fetching and verifying", at=AT)
+    plan = version.decide(VERSION, imported_from(huggingFace=HUB), VersionFacts(None, None, RUNNING, progress), SETTINGS)
+    status = plan.status.model_dump()
+    assert status["progress"] == {"bytes": 4_015_130_624, "total_bytes": 16_060_522_496, "percent": 25.0}
+    assert status["message"] == "fetching and verifying: 4.0 of 16.1 GB"
+    assert version.decide(VERSION, version_spec(), VERSIONS["imported"][0], SETTINGS).status.model_dump()["progress"] is None
+
+
+def test_a_failed_import_says_how_it_is_tried_again() -> None:
+    message = version.decide(VERSION, version_spec(), VERSIONS["failed"][0], SETTINGS).status.message or ""
+    assert message.startswith(f"{FAILED.message}; once that is put right, delete Job j to try again")
 
 
 # ModelService

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -84,6 +85,9 @@ WAITS = {
         replace(READY, base=BaseFacts(BASE.spec, ModelVersionStatus(phase=VersionPhase.IMPORTING, message="verifying"))),
         "baseRef.name: ModelVersion openins-baseline is Importing: verifying",
     ),
+    "BaseNotReady ": (
+        replace(READY, base=BaseFacts(BASE.spec, ModelVersionStatus(phase=VersionPhase.READY))), "has no verified weights; wait for its next pass"
+    ),
     "ContenderMissing": (replace(READY, contenders=(("Serving", "openins-v0.9", None),)), "evaluation.compareWith: Serving (openins-v0.9) has no GGUF"),
     "NoNode": (replace(CLAIMED, cards=()), "no node matches placement.nodeSelector; label one"),
     "NoCard": (replace(CLAIMED, cards=(CardFacts("a", 0, 0),)), "placement.gpuResource or set wholeCard: false"),
@@ -101,7 +105,7 @@ def test_each_wait_names_field_and_remedy_and_does_nothing(reason: str) -> None:
     facts, text = WAITS[reason]
     plan = decide(facts)
     phase, why, message = said(plan)
-    assert (phase, why, plan.actions) == ("Waiting", reason, ())
+    assert (phase, why, plan.actions) == ("Waiting", reason.strip(), ())
     assert text in message
 
 
@@ -240,17 +244,99 @@ def test_a_gate_that_fails_publishes_nothing() -> None:
 
 
 def test_the_manifest_comes_before_the_model_version() -> None:
-    (put,) = decide(EVALUATED).actions
+    first, put = decide(EVALUATED).actions
+    assert isinstance(first, Put)
     assert isinstance(put, PutOnce)
+    assert first.key == "models/claims/openins/v1.0/README.md"
     assert put.key == "models/claims/openins/v1.0/manifest.json"
     manifest = VersionManifest.model_validate_json(put.data)
     assert (manifest.name, manifest.lineage.base_digest, manifest.lineage.dataset_revision) == ("openins-v1.0", DIGEST, f"sha256:{DIGEST}")
+    assert manifest.card is not None
+    assert (manifest.card.uri, manifest.card.sha256) == (f"s3://regimen/{first.key}", sha256(first.data).hexdigest())
     (create,) = decide(replace(EVALUATED, manifest=manifest)).actions
     assert isinstance(create, Create)
     assert "ownerReferences" not in create.manifest["metadata"], "a version outlives its job"
     assert create.manifest["spec"]["gguf"] == [{"quantization": "Q5_K_M", "uri": GGUF.uri, "sha256": DIGEST}]
     last = decide(replace(EVALUATED, manifest=manifest, version_exists=True))
     assert (said(last)[0], last.actions, last.status.model_dump()["version_ref"]["name"]) == ("Succeeded", (), "openins-v1.0")
+
+
+def test_trainers_get_the_weights_that_were_recorded_not_those_that_were_written_down() -> None:
+    for facts in (CLAIMED, TRAINED):
+        _, task = task_of(decide(facts))
+        assert (task["baseUri"], task["baseDigest"]) == ("s3://x/", DIGEST)
+
+
+ELSEWHERE: dict[str, Any] = {"adapter": {"s3": {"uri": "s3://regimen/colab/openins/"}}, "borrow": {"mode": "None"}}
+
+
+def test_an_adapter_from_elsewhere_needs_no_card_and_is_adopted() -> None:
+    plan = decide(replace(CLAIMED, cards=()), **ELSEWHERE)
+    job, task = task_of(plan)
+    assert (said(plan)[0], task["kind"], task["adapterUri"], task["baseUri"]) == (
+        "Converting",
+        "adopt",
+        "s3://regimen/colab/openins/",
+        "s3://x/",
+    )
+    pod = job["spec"]["template"]["spec"]
+    assert "nvidia.com/gpu" not in pod["containers"][0]["resources"].get("limits", {})
+    assert "priorityClassName" not in pod
+
+
+def test_an_adapter_that_does_not_fit_fails_the_job_with_the_reason() -> None:
+    refused = JobFacts(
+        "j", active=False, succeeded=False, failed=True, message="adapter.s3.uri: the adapter changes model.layers.9", exit_code=2
+    )
+    plan = decide(replace(CLAIMED, adapter=JobStageFacts(job=refused)), **ELSEWHERE)
+    assert said(plan)[:2] == ("Failed", "AdoptFailed")
+    assert "could not adopt: adapter.s3.uri: the adapter changes model.layers.9" in said(plan)[2]
+
+
+def test_an_adopted_adapter_goes_the_way_of_our_own() -> None:
+    for facts, kind in ((TRAINED, "convert"), (CONVERTED, "evaluate")):
+        assert task_of(decide(facts, **ELSEWHERE))[1]["kind"] == kind
+    manifest = VersionManifest.model_validate_json(decide(EVALUATED, **ELSEWHERE).actions[1].data)  # type: ignore[union-attr]
+    assert manifest.lineage.adapter_source == "s3://regimen/colab/openins/"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"method": {"rank": 8}}, "method"),
+        ({"borrow": {"mode": "Preempt"}}, "borrow"),
+        ({"checkpoint": {"interval": "5m"}}, "checkpoint"),
+        ({"window": {"schedule": "0 2 * * *", "duration": "4h"}}, "window"),
+    ],
+)
+def test_what_says_how_to_train_is_refused_beside_an_adapter(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} says how to train, and an adapter that is there already is not trained; remove it"):
+        job_spec(**{**ELSEWHERE, **change})
+
+
+def test_the_lineage_is_complete() -> None:
+    imported = record("weights", source="owner/base@0123", license="llama3")
+    revisioned = replace(DATASET, manifest=revision().model_copy(update={"split_seed": 42}))
+    versions: dict[str, Any] = {"library.torch": "2.15.0", "library.peft": "0.21.0", "steps": 3}
+    facts = replace(
+        EVALUATED, base=replace(BASE, imported=imported), dataset=revisioned,
+        adapter=JobStageFacts(record("adapter", **versions).model_copy(update={"image": "trainer@sha256:ab"})),
+    )  # fmt: skip
+    found = VersionManifest.model_validate_json(decide(facts).actions[1].data).lineage  # type: ignore[union-attr]
+    assert (found.base_ref, found.base_digest, found.base_source, found.base_license) == (
+        "openins-baseline",
+        DIGEST,
+        "owner/base@0123",
+        "llama3",
+    )
+    assert (found.dataset_revision, found.split_seed, found.task) == (f"sha256:{DIGEST}", 42, "adjudication")
+    assert (found.libraries, found.images) == ({"torch": "2.15.0", "peft": "0.21.0"}, {"adapter": "trainer@sha256:ab"})
+    assert found.job_spec["method"]["rank"] == 16
+    assert "suspend" not in found.job_spec
+
+
+def test_a_change_of_suspend_or_window_does_not_change_what_is_published() -> None:
+    assert decide(EVALUATED).actions == decide(EVALUATED, window={"schedule": "0 3 * * *", "duration": "1h"}).actions
 
 
 def stages(facts: FineTuneFacts, spec: FineTuneJobSpec) -> list[FineTuneFacts]:

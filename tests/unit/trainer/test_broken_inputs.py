@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from trainer_exports import claims, listing, write_rows
 
-from regimen_trainer.commands import prepare_data
+from regimen_trainer.commands.data import prepare_data
 
 Break = Callable[[str], bytes]
 

@@ -49,7 +49,7 @@ class GgufFile:
             ) from error
         return cls(path, types, {name: start + offset for name, offset in offsets.items()}, size, descriptor)
 
-    def write(self, target: Target, first: int, rows: "bytes | bytearray | memoryview") -> None:
+    def write(self, target: Target, first: int, rows: memoryview) -> None:
         """Fill in rows of a tensor from row `first` on."""
         offset = self.offsets[target.name] + first * row_bytes(self.types[target.name], _columns(target))
         left = memoryview(rows)

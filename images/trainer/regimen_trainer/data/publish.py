@@ -174,6 +174,7 @@ def publish(task: PrepareTask, store: Store, folder: Path, digest: str, outcome:
         files=[store.upload(folder / name, prefix + name, name) for name in (*sorted(outcome.content), *REPORTS)],
         rejected=dict(outcome.rejected.most_common()),
         warnings=outcome.warnings,
+        split_seed=task.spec.split.seed,
         published_at=datetime.now(UTC),
     )
     try:

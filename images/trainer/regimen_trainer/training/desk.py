@@ -21,7 +21,7 @@ from rich.progress import Progress as Bar
 from regimen.spec.artifacts import Progress
 from regimen.spec.finetune import Method
 from regimen_trainer.errors import InputError, InterruptedByClusterError, TrainerError
-from regimen_trainer.stage import check_layout
+from regimen_trainer.weights import check_layout
 from regimen_trainer.training.folder import Folder
 from regimen_trainer.training.stop import Stop
 
