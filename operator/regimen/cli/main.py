@@ -16,10 +16,8 @@ from regimen import __version__
 from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
-EXTRAS = {
-    "download-base-models": "data", "finetune-lora": "trainer", "generate": "data", "generate-model": "trainer", "merge-and-convert": "trainer", "prepare-data": "data",
-    "run-task": "trainer",
-}  # fmt: skip
+EXTRAS = dict.fromkeys(("download-base-models", "generate", "prepare-data"), "data")
+"""What commands need that can do without the extra trainer."""
 HELP = {
     "download-base-models": "Download base models from the Hugging Face hub, verified, at a fixed commit.",
     "finetune-lora": "Train an adapter on this machine.",
@@ -27,7 +25,11 @@ HELP = {
     "generate-model": "Write a small random model to try everything with.",
     "merge-and-convert": "Merge an adapter into its base and write GGUF files.",
     "prepare-data": "Turn exports into training data.",
+    "quickstart": "The same as quickstart-finetune.",
+    "quickstart-finetune": "Fine-tune and convert all models.",
     "run-task": "Carry out one task of the operator (in its pods).",
+    "smoke-test": "The same as test-finetune.",
+    "test-finetune": "Prove in two minutes that training works on this machine.",
 }
 """What the list says of commands that are not imported for it: some of them import for seconds."""
 

@@ -160,6 +160,8 @@ class Night:
                         pod.told = pod.told or self.now
             case PutOnce(key, data) | Put(key, data) if key.endswith("claim.json"):
                 self.claim = self.claim or Claim.model_validate_json(data)
+            case Put(key) if key.endswith("README.md"):
+                assert not self.manifests, "the card of a version that exists was written again"
             case PutOnce(_, data):
                 assert self.manifests in ([], [data]), "a version was published twice, differently"
                 self.manifests = [data]

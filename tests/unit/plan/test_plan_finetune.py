@@ -288,7 +288,7 @@ def test_an_adapter_that_does_not_fit_fails_the_job_with_the_reason() -> None:
     refused = JobFacts(
         "j", active=False, succeeded=False, failed=True, message="adapter.s3.uri: the adapter changes model.layers.9", exit_code=2
     )
-    plan = decide(replace(CLAIMED, adapter=JobStageFacts(job=refused)), **ELSEWHERE)
+    plan = decide(replace(CLAIMED, adoption=JobStageFacts(job=refused)), **ELSEWHERE)
     assert said(plan)[:2] == ("Failed", "AdoptFailed")
     assert "could not adopt: adapter.s3.uri: the adapter changes model.layers.9" in said(plan)[2]
 
@@ -320,7 +320,7 @@ def test_the_lineage_is_complete() -> None:
     versions: dict[str, Any] = {"library.torch": "2.15.0", "library.peft": "0.21.0", "steps": 3}
     facts = replace(
         EVALUATED, base=replace(BASE, imported=imported), dataset=revisioned,
-        adapter=JobStageFacts(record("adapter", **versions).model_copy(update={"image": "trainer@sha256:ab"})),
+        adapter=TrainingFacts(record=record("adapter", **versions).model_copy(update={"image": "trainer@sha256:ab"})),
     )  # fmt: skip
     found = VersionManifest.model_validate_json(decide(facts).actions[1].data).lineage  # type: ignore[union-attr]
     assert (found.base_ref, found.base_digest, found.base_source, found.base_license) == (

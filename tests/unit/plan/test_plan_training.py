@@ -193,7 +193,12 @@ def test_two_jobs_at_once_are_one_too_many() -> None:
 
 def sized(mib: int | None, **facts: Any) -> FineTuneFacts:
     memory = mib * MIB if mib else None
-    return replace(READY, base=replace(BASE, shape=LLAMA_8B), cards=(CardFacts("a", 4, 0, memory),), **facts)
+    return replace(
+        READY,
+        base=replace(BASE, imported=record("weights").model_copy(update={"shape": LLAMA_8B})),
+        cards=(CardFacts("a", 4, 0, memory),),
+        **facts,
+    )
 
 
 def test_a_job_that_cannot_fit_fails_before_it_takes_anything() -> None:
@@ -264,5 +269,6 @@ def test_the_cache_is_mounted_where_weights_are_read() -> None:
 def test_the_task_names_the_base_by_its_digest_and_how_often_to_keep_a_checkpoint() -> None:
     manifest = created(decide(CLAIMED, at(1, 3), checkpoint={"interval": "5m", "keep": 3}))
     task = json.loads(manifest["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"])
-    assert task["baseDigest"] == BASE.digest
+    assert BASE.weights is not None
+    assert task["baseDigest"] == BASE.weights.sha256
     assert task["checkpoint"] == {"interval": "5m", "keep": 3}

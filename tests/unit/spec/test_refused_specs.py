@@ -34,6 +34,6 @@ def test_refused_with_field_and_remedy(case: dict[str, Any]) -> None:
     assert any(f"): {case['field']}: " in line and case["says"] in line for line in said), said
 
 
-@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/**/*.yaml")), ids=lambda path: path.name)
 def test_examples_are_accepted(example: Path) -> None:
     assert check(read(str(example), example.read_text())) == []

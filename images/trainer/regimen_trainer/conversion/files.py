@@ -10,6 +10,8 @@ from regimen_trainer.conversion.ggml import row_bytes
 from regimen_trainer.conversion.layout import Target
 from regimen_trainer.errors import ToolError
 
+Raw = bytes | bytearray | memoryview
+
 
 @dataclass(frozen=True)
 class GgufFile:
@@ -49,7 +51,7 @@ class GgufFile:
             ) from error
         return cls(path, types, {name: start + offset for name, offset in offsets.items()}, size, descriptor)
 
-    def write(self, target: Target, first: int, rows: memoryview) -> None:
+    def write(self, target: Target, first: int, rows: Raw) -> None:
         """Fill in rows of a tensor from row `first` on."""
         offset = self.offsets[target.name] + first * row_bytes(self.types[target.name], _columns(target))
         left = memoryview(rows)

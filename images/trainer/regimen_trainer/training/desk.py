@@ -21,9 +21,9 @@ from rich.progress import Progress as Bar
 from regimen.spec.artifacts import Progress
 from regimen.spec.finetune import Method
 from regimen_trainer.errors import InputError, InterruptedByClusterError, TrainerError
-from regimen_trainer.weights import check_layout
 from regimen_trainer.training.folder import Folder
 from regimen_trainer.training.stop import Stop
+from regimen_trainer.weights import check_layout
 
 if TYPE_CHECKING:
     from regimen_trainer.training.loop import Training
@@ -113,10 +113,7 @@ def finetune(request: Request) -> Path:
 
 def check(request: Request) -> None:
     """Raise InputError, naming the option, for a base that cannot be trained from."""
-    try:
-        check_layout([path.name for path in request.base.iterdir()], str(request.base))
-    except InputError as error:
-        raise InputError(str(error).replace("weights.uri", "--base_model", 1)) from error
+    check_layout([path.name for path in request.base.iterdir()], str(request.base), "--base_model")
 
 
 def _trained(request: Request, terminal: Terminal, stop: Stop) -> Path:
