@@ -33,13 +33,15 @@ demo: $(STAMP)
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy operator/regimen images/*/regimen_* images/build.py cluster/regimen_cluster demo/regimen_demo
+	$(BIN)/mypy operator/regimen images/*/regimen_* images/build.py images/inside.py cluster/regimen_cluster demo/regimen_demo
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/unit tests/golden -q --durations=5
 
-# Everything: the fast part, a real API server, real pods.
+# Everything: the fast part, a real API server, the trainer where torch is, real pods. Programs and images are built side by side first.
 test: check
+	$(BIN)/python -m regimen_demo.target >/dev/null
 	$(BIN)/pytest tests/wire -q --durations=5
+	$(BIN)/python images/inside.py trainer -- python -m pytest tests/images -q -p no:cacheprovider --confcutdir tests/images --durations=5
 	$(BIN)/pytest tests/cluster -q -s --durations=10
 
 # Files that are made from the models; tests fail when they have drifted.

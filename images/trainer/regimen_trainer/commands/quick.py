@@ -26,7 +26,7 @@ def test_finetune() -> None:
 @option("models_dir", default="models/hf", show_default=True, type=FOLDER, help="Where download_base_models put the base models.")
 @option("data_dir", default="data/business/training", show_default=True, type=FOLDER, help="Where prepare_data put the training files.")
 @option("output_dir", default="models/business", show_default=True, type=FOLDER, help="For adapters; GGUF files go to merged/ below it.")
-@option("version", "version", default="v1.0", show_default=True, help="Version in the names of what is made.")
+@option("version", default="v1.0", show_default=True, help="Version in the names of what is made.")
 @option("only", multiple=True, type=click.Choice([model.name for model in MODELS]), help="Only this model; may be given several times.")
 @option("epochs", default=3.0, show_default=True, type=click.FloatRange(0, 100, min_open=True), help="Passes over the data.")
 @click.option(
