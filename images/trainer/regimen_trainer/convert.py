@@ -63,15 +63,15 @@ def copy_tokenizer(base: Path, out: Path) -> None:
 
 
 def write_ggufs(task: ConvertTask, stage: StageRun, merged: Path, folder: Path) -> list[str]:
-    """Write `<model>-<version>-<quantization>.gguf` for each quantization; returns their names."""
+    """Write `<model>-<version>-<quantization>.gguf` for each quantization that is served or compared with; returns their names."""
     folder.mkdir(parents=True, exist_ok=True)
     tool_log = folder.parent / "tools.log"
     stage.say("converting")
     whole = gguf.convert(merged, task.model, task.version, folder / "whole.gguf", tool_log)
     names = []
-    for index, quantization in enumerate(task.quantizations):
+    for index, quantization in enumerate(task.written):
         stage.progress(
-            Progress(step=index, total_steps=len(task.quantizations), message=f"writing {quantization}", at=datetime.now(UTC)), force=True
+            Progress(step=index, total_steps=len(task.written), message=f"writing {quantization}", at=datetime.now(UTC)), force=True
         )
         names.append(f"{task.model}-{task.version}-{quantization}.gguf")
         gguf.quantize(whole, quantization, folder / names[-1], cpu_limit(), tool_log)

@@ -27,7 +27,7 @@ STAGES = {
     "import": "regimen_trainer.importing",
     "train": "regimen_trainer.train",
     "convert": "regimen_trainer.convert",
-    "evaluate": "regimen_trainer.evaluate",
+    "evaluate": "regimen_trainer.evaluation.run",
 }
 """Module of each kind of task; imported only when it runs, so that no stage waits for another's libraries."""
 SENTENCE = 1024

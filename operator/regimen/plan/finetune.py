@@ -1,12 +1,13 @@
 """FineTuneJob: wait, train, convert, evaluate, publish. Each stage is done when its record is in the bucket."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from regimen.plan.actions import Action, Apply, Create, Delete, Event, Manifest, Plan, Put, PutOnce, Verdict
 from regimen.plan.borrow import CardFacts, LenderFacts, may_start
 from regimen.plan.common import JobFacts, Owner, Settings, bucket_secret, dns_name, failure, trainer_job
-from regimen.plan.gates import evaluation_figures, failed_gates
-from regimen.plan.published import model_version
+from regimen.plan.gates import evaluated_against, evaluation_figures, failed_gates, told
+from regimen.plan.published import model_version, quantization_of
 from regimen.spec.artifacts import (
     Artifact,
     Claim,
@@ -20,7 +21,7 @@ from regimen.spec.artifacts import (
     manifest_key,
 )
 from regimen.spec.dataset import DatasetTask
-from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus, JobProgress, SteppedAside
+from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus, Gate, JobProgress, SteppedAside
 from regimen.spec.meta import Ref, parse_duration
 from regimen.spec.phases import JobPhase
 from regimen.spec.tasks import Contender, ConvertTask, EvaluateTask, Task, TrainTask
@@ -73,7 +74,9 @@ class FineTuneFacts:
     holder_gone: bool = False
     """Whether the job that holds the version no longer exists."""
     contenders: tuple[tuple[str, str, Artifact | None], ...] = ()
-    """(Serving or Baseline, ModelVersion, its GGUF) of evaluation.compareWith."""
+    """(Serving, First or Baseline, ModelVersion, its GGUF) of evaluation.compareWith; without First where there is none yet."""
+    gates: tuple[Gate, ...] = ()
+    """evaluation.gates, for the status to say what each of them said."""
     adapter: JobStageFacts = field(default_factory=JobStageFacts)
     gguf: JobStageFacts = field(default_factory=JobStageFacts)
     evaluation: JobStageFacts = field(default_factory=JobStageFacts)
@@ -105,8 +108,18 @@ def version_name(model: str, version: str) -> str:
     return f"{model}-{version}"
 
 
+def fine_tuned(versions: Iterable[str], own: str) -> list[str]:
+    """Those of a model's versions that are no baseline and not the job's own, lowest first.
+
+    >>> fine_tuned(["v1.10", "baseline", "v1.9", "v1.11"], own="v1.11")
+    ['v1.9', 'v1.10']
+    """
+    return sorted({version for version in versions if version not in ("baseline", own)}, key=lambda v: [int(n) for n in v[1:].split(".")])
+
+
 def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: Settings) -> Plan:
     """The next step towards a published version, or why there is none."""
+    facts = replace(facts, gates=tuple(spec.evaluation.gates))
     waiting = _missing(spec, facts)
     if waiting is not None:
         return _say(facts, JobPhase.WAITING, *waiting)
@@ -164,6 +177,10 @@ def _missing(spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[str, str] | N
         if gguf is None:
             text = f"evaluation.compareWith: {label} ({version}) has no GGUF to compare with"
             return "ContenderMissing", text
+    if not facts.contenders and any(gate.compares for gate in spec.evaluation.gates):
+        asked = ", ".join(spec.evaluation.compare_with)
+        text = f"evaluation.compareWith: {asked} does not exist yet and a gate compares; create the job with Baseline or Serving too"
+        return "ContenderMissing", text
     return None
 
 
@@ -234,12 +251,12 @@ def _task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage: _Sta
     if stage is TRAIN:
         return TrainTask(**common, base_uri=base_uri, train_uri=files[figures.train_path], method=spec.method)
     if stage is CONVERT:
-        return ConvertTask(**common, base_uri=base_uri, quantizations=spec.output.quantizations)
+        return ConvertTask(**common, base_uri=base_uri, quantizations=spec.output.quantizations, keep_f16=spec.evaluation.needs_16_bit)
     output = dataset.task.output
     return EvaluateTask(
         **common, quantization=spec.output.quantizations[0], test_uri=files[figures.test_path],
         output=output.type, labels=output.labels, positive=output.positive,
-        against=[Contender(name=label, gguf=gguf) for label, _, gguf in facts.contenders if gguf is not None],
+        against=[Contender(name=label, version=name, gguf=gguf) for label, name, gguf in facts.contenders if gguf is not None],
         evaluation=spec.evaluation, lineage=lineage(owner, spec, facts),
     )  # fmt: skip
 
@@ -260,9 +277,9 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
     adapter, gguf, evaluation = facts.adapter.record, facts.gguf.record, facts.evaluation.record
     if adapter is None or gguf is None or evaluation is None or facts.base is None or facts.version is None:
         raise AssertionError("every stage has its record here")
-    failed = failed_gates(spec.evaluation.gates, evaluation.figures, [label for label, _, _ in facts.contenders])
+    failed = failed_gates(spec.evaluation.gates, evaluation.figures, list(evaluated_against(evaluation.figures, facts.contenders)))
     if failed:
-        text = f"{'; '.join(failed)}; no version is published. Improve the data or the method and create a new job"
+        text = f"{told(failed)}; no version is published. Improve the data or the method and create a new job"
         return _say(facts, JobPhase.FAILED, "GateFailed", text)
     model, version = facts.base.spec.model, facts.version
     if facts.manifest is None:
@@ -272,7 +289,7 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
             version=version,
             lineage=lineage(owner, spec, facts),
             adapter=adapter.files,
-            gguf=gguf.files,
+            gguf=[file for file in gguf.files if quantization_of(file.path) in spec.output.quantizations],
             evaluation=evaluation.files,
             figures=evaluation.figures,
             published_at=evaluation.finished_at,
@@ -306,7 +323,7 @@ def _say(
         progress=_progress(progress),
         stepped_aside=[SteppedAside(model_service=name, pods=pods) for name, pods in facts.stepped_aside if phase is JobPhase.TRAINING],
         version_ref=Ref(name=facts.manifest.name) if facts.manifest and phase is JobPhase.SUCCEEDED else None,
-        evaluation=evaluation_figures(record.figures, {label: name for label, name, _ in facts.contenders}) if record else None,
+        evaluation=evaluation_figures(record.figures, evaluated_against(record.figures, facts.contenders), facts.gates) if record else None,
     )
     conditions = (
         Verdict("Ready", not failed, reason, message),

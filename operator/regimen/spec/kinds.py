@@ -19,7 +19,7 @@ from regimen.spec.dataset import (
     TrainingDatasetSpec,
     TrainingDatasetStatus,
 )
-from regimen.spec.finetune import FineTuneJobSpec, FineTuneJobStatus
+from regimen.spec.finetune import ABSOLUTE, Evaluation, FineTuneJobSpec, FineTuneJobStatus, Gate
 from regimen.spec.meta import KindStatus, Spec
 from regimen.spec.rollout import Analysis, Guardrail, ModelRolloutSpec, ModelRolloutStatus, Step
 from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus
@@ -192,6 +192,8 @@ def _task_needs(source: str, own: str) -> Rule:
     )
 
 
+_ABSOLUTE = list(ABSOLUTE)
+
 _OWN = {source: str([name for name, (reads, _) in OWN_TASKS.items() if reads == source]) for source in ("claims", "documents")}
 
 RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
@@ -233,6 +235,29 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
         Rule(
             "self.type != 'Text' || ((!has(self.labels) || self.labels.size() == 0) && !has(self.positive))",
             "output: labels and positive belong to Label tasks; remove them or set type: Label",
+        ),
+    ),
+    Gate: (
+        Rule(
+            f"(self.metric in {_ABSOLUTE}) == has(self.max)",
+            f"{' and '.join(ABSOLUTE)} need max, and only they take it; the others are compared: set criterion and margin",
+        ),
+        Rule(
+            f"!(self.metric in {_ABSOLUTE}) || self.criterion == 'NotWorse'",
+            "criterion belongs to metrics that are compared; remove it where there is max",
+            ".criterion",
+        ),
+        Rule(
+            f"self.margin == 0.0 || (self.criterion == 'NotWorse' && !(self.metric in {_ABSOLUTE}))",
+            "margin belongs to criterion NotWorse of a metric that is compared; remove it or change the criterion",
+            ".margin",
+        ),
+    ),
+    Evaluation: (
+        Rule(
+            "self.compareWith.size() > 0 || !has(self.gates) || self.gates.all(g, has(g.max))",
+            "compareWith is empty but a gate compares; add Serving, First or Baseline, or remove the gate",
+            ".compareWith",
         ),
     ),
     ModelServiceSpec: (
