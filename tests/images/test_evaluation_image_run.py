@@ -138,7 +138,7 @@ def evaluate_task(store: Folder, output: str = "Label", quantization: str = "Q4_
             "namespace": "claims", "job": "claims/j", "uid": UID, "model": MODEL, "version": VERSION, "quantization": quantization,
             "testUri": store.uri(f"{output}.jsonl"), "output": output, "labels": ["APPROVED", "DENIED"] if label else [],
             "positive": "DENIED" if label else None, "against": [{"name": "Baseline", "version": "openins-baseline", "gguf": other}],
-            "evaluation": {"quantizationRows": 12, "maxRows": ROWS if label else 6, "gates": list(gates)}, "lineage": {},
+            "evaluation": {"quantizationRows": 12, "maxRows": ROWS if label else 3, "gates": list(gates)}, "lineage": {},
         }
     )  # fmt: skip
 
@@ -224,19 +224,20 @@ def test_four_bits_differ_from_16(output: str, bucket: Folder, tmp_path: Path) -
     assert 1e-5 < figures["quantizationDivergence"] < 2
     assert figures["quantizationOutside"] < 0.2
     assert ("flippedAnswers" in figures) is (output == "Label")
-    assert figures["quantizationPlaces"] == (12 if output == "Label" else 6 * 8)
+    assert figures["quantizationPlaces"] == (12 if output == "Label" else 3 * 8)
     assert {"agreement@Baseline", "mcnemarP@Baseline"} <= set(figures) if output == "Label" else {"rougeL@Baseline"} <= set(figures)
     assert figures["templateMatchesTraining"] == 0, "the record says that training saw other tokens"
+    holds_no_text(bucket)
 
 
-def test_what_is_kept_holds_no_text(bucket: Folder, tmp_path: Path) -> None:
-    run(evaluate_task(bucket, "Text", gates=[DIVERGENCE]), bucket, tmp_path / "scratch")
+def holds_no_text(bucket: Folder) -> None:
+    """Neither what is kept nor the report has words of rows (law 8)."""
     words = {word for line in rows("Text").splitlines() for word in json.loads(line)["completion"][0]["content"].split() if len(word) > 7}
     kept = b"".join(bucket.get(key) for key in bucket.keys("evaluations/") if key.endswith(".jsonl")).decode()
     report = b"".join(bucket.get(key) for key in bucket.keys("models/") if "/evaluation/" in key).decode()
     assert len(words) > 50
     assert not [word for word in words if word in kept]
-    assert not [word for word in words - {"clinician", "documents"} if word in report and word.isalpha() and word[0].isupper()]
+    assert not [word for word in words if word in report and word.isalpha() and word[0].isupper()]
 
 
 def test_a_contender_is_asked_once(bucket: Folder, tmp_path: Path) -> None:

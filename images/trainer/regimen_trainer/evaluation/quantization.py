@@ -93,39 +93,53 @@ def divergence(sixteen: Spread, quantized: Spread) -> tuple[float, float]:
     return max(0.0, float((weights * (p - q)).sum()) + apart), rest
 
 
-def measure(asking: Asking, candidate: Served, sixteen: Artifact, sample: Sequence[Case], answers: Sequence[Answer]) -> Changed:
-    """Compare a file with its 16-bit weights on the sample; `answers`: the file's own, in the sample's order. Raises ToolError."""
-    ledger = asking.ledger(sixteen, "divergence", candidate.file.sha256, TOP, PLACES)
-    missing = [case for case in sample if case.key not in ledger.entries]
-    seen = {case.key: spreads for case, spreads in candidate.asked(missing, lambda e, case: _spreads(e, asking, case), "probabilities")}
-    flips = None
-    with served(asking, "16 bit", sixteen) as whole:
-        try:
-            for case, spreads in whole.asked(missing, lambda e, case: _spreads(e, asking, case), "probabilities"):
-                pairs = [divergence(left, right) for left, right in zip(spreads, seen[case.key], strict=True)]
-                apart, outside = (float(np.mean(column)) for column in zip(*pairs, strict=True))
-                ledger.add({"id": case.key, "divergence": apart, "outside": outside, "places": len(pairs)})
-        finally:
-            ledger.flush()
-        if asking.task.output == "Label":
-            flips = sum(ours.label != theirs.label for ours, theirs in zip(answers, whole.answers(sample), strict=True))
-    entries = [ledger.entries[case.key] for case in sample]
-    return Changed(
-        [entry["divergence"] for entry in entries], float(np.mean([entry["outside"] for entry in entries])),
-        sum(entry["places"] for entry in entries), flips, [case.group for case in sample],
-    )  # fmt: skip
+class Beside:
+    """A file beside its 16-bit weights on the sample: one after the other, so that both need not fit the memory at once."""
+
+    def __init__(self, asking: Asking, file: Artifact, sixteen: Artifact, sample: Sequence[Case]) -> None:
+        self._asking, self._sixteen, self._sample = asking, sixteen, sample
+        self._ledger = asking.ledger(sixteen, "divergence", file.sha256, TOP, PLACES)
+        self._missing = [case for case in sample if case.key not in self._ledger.entries]
+        self._seen: dict[str, list[Spread]] = {}
+
+    def ask(self, candidate: Served) -> None:
+        """What the file expects next, of the rows whose divergence is not known yet. Raises ToolError."""
+        self._seen = {case.key: spreads for case, spreads in candidate.asked(self._missing, self._spreads, "probabilities")}
+
+    def changed(self, answers: Sequence[Answer]) -> Changed:
+        """The same of 16 bit, and what differs. `answers`: the file's own, in the sample's order. Raises ToolError."""
+        flips, ledger = None, self._ledger
+        with served(self._asking, "16 bit", self._sixteen) as whole:
+            try:
+                for case, spreads in whole.asked(self._missing, self._spreads, "probabilities"):
+                    ledger.add(_entry(case, spreads, self._seen[case.key]))
+            finally:
+                ledger.flush()
+            if self._asking.task.output == "Label":
+                flips = sum(ours.label != theirs.label for ours, theirs in zip(answers, whole.answers(self._sample), strict=True))
+        entries = [ledger.entries[case.key] for case in self._sample]
+        return Changed(
+            [entry["divergence"] for entry in entries], float(np.mean([entry["outside"] for entry in entries])),
+            sum(entry["places"] for entry in entries), flips, [case.group for case in self._sample],
+        )  # fmt: skip
+
+    def _spreads(self, engine: Engine, case: Case) -> list[Spread]:
+        """The next tokens at each of a case's places."""
+        prompt, task = engine.prompt(case.prompt), self._asking.task
+        if task.output == "Label":
+            asked = [shared_start([engine.ids(prompt + label, special=True) for label in task.labels])]
+        else:
+            whole = engine.ids(prompt + case.expected, special=True)
+            start = len(shared_start([engine.ids(prompt, special=True), whole]))
+            asked = [whole[: start + place] for place in spread_over(len(whole) - start)]
+        return [Spread.of(engine.next_token(ids, TOP)) for ids in asked]
 
 
-def _spreads(engine: Engine, asking: Asking, case: Case) -> list[Spread]:
-    """The next tokens at each of a case's places."""
-    prompt = engine.prompt(case.prompt)
-    if asking.task.output == "Label":
-        asked = [shared_start([engine.ids(prompt + label, special=True) for label in asking.task.labels])]
-    else:
-        whole = engine.ids(prompt + case.expected, special=True)
-        start = len(shared_start([engine.ids(prompt, special=True), whole]))
-        asked = [whole[: start + place] for place in spread_over(len(whole) - start)]
-    return [Spread.of(engine.next_token(ids, TOP)) for ids in asked]
+def _entry(case: Case, sixteen: Sequence[Spread], quantized: Sequence[Spread]) -> dict[str, str | float | int]:
+    """What is kept of a row."""
+    pairs = [divergence(left, right) for left, right in zip(sixteen, quantized, strict=True)]
+    apart, outside = (float(np.mean(column)) for column in zip(*pairs, strict=True))
+    return {"id": case.key, "divergence": apart, "outside": outside, "places": len(pairs)}
 
 
 def shared_start(texts: Sequence[Sequence[int]]) -> list[int]:

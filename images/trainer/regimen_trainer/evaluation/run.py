@@ -14,12 +14,12 @@ from regimen.stats.gates import judge_gates
 from regimen.stats.paired import Bootstrap
 from regimen.store import Store
 from regimen_trainer.errors import InputError
-from regimen_trainer.evaluation.answers import Answer, Asking, Served, served
+from regimen_trainer.evaluation.answers import Asking, Served, served
 from regimen_trainer.evaluation.cases import Case, chosen, read_cases
 from regimen_trainer.evaluation.compare import Figures, Judged, judged, own_figures, paired_figures
 from regimen_trainer.evaluation.document import report_of
 from regimen_trainer.evaluation.page import write_report
-from regimen_trainer.evaluation.quantization import Changed, measure
+from regimen_trainer.evaluation.quantization import Beside
 from regimen_trainer.logs import log
 from regimen_trainer.stage import StageRun
 from regimen_trainer.tasks import Message
@@ -39,10 +39,14 @@ def run(task: EvaluateTask, store: Store, scratch: Path) -> None:
     store.download(task.test_uri, scratch / "test.jsonl")
     cases = chosen(read_cases(scratch / "test.jsonl"), task.evaluation.max_rows)
     asking = Asking(stage, task, cases, scratch)
-    with served(asking, CANDIDATE, made(stage, task.quantization)) as candidate:
+    file, sample = made(stage, task.quantization), cases[: task.evaluation.quantization_rows]
+    beside = Beside(asking, file, made(stage, "F16"), sample) if task.evaluation.needs_16_bit else None
+    with served(asking, CANDIDATE, file) as candidate:
         answers = candidate.answers(cases)
         matches = template_matches(candidate)
-        changed = what_changed(asking, candidate, answers)
+        if beside:
+            beside.ask(candidate)
+    changed = beside.changed(answers[: len(sample)]) if beside else None
     ours = judged(task, cases, CANDIDATE, f"{task.model}-{task.version}", answers)
     others = [contender(asking, entry.name, entry.version, entry.gguf) for entry in task.against]
     figures = compared(cases, ours, others) | (changed.figures() if changed else {})
@@ -76,14 +80,6 @@ def compared(cases: Sequence[Case], ours: Judged, others: Sequence[Judged]) -> F
     for other in others:
         figures |= paired_figures(bootstrap, ours, other)
     return figures
-
-
-def what_changed(asking: Asking, candidate: Served, answers: Sequence[Answer]) -> Changed | None:
-    """What quantising changed on the first rows, where a gate asks for it."""
-    if not asking.task.evaluation.needs_16_bit:
-        return None
-    rows = asking.task.evaluation.quantization_rows
-    return measure(asking, candidate, made(asking.stage, "F16"), asking.cases[:rows], answers[:rows])
 
 
 def template_matches(candidate: Served) -> bool | None:
