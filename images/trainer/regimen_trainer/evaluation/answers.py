@@ -115,10 +115,10 @@ class Served:
         return [Answer(**ledger.entries[case.key]) for case in cases]
 
     def asked(self, cases: Sequence[Case], ask: Callable[[Engine, Case], Found], what: str) -> Iterator[tuple[Case, Found]]:
-        """Ask the engine of cases; none, and it is not started."""
+        """Ask the engine of cases; none, and it is not started. In the order of their prompts: what two of them begin with is read once."""
         if cases:
-            engine = self.engine
-            yield from self.asking.each(cases, lambda case: ask(engine, case), f"{self.name} {what}")
+            engine, ordered = self.engine, sorted(cases, key=lambda case: [turn["content"] for turn in case.prompt])
+            yield from self.asking.each(ordered, lambda case: ask(engine, case), f"{self.name} {what}")
 
     def _ask(self, engine: Engine, case: Case) -> Answer:
         asking = self.asking

@@ -63,12 +63,7 @@ def shown(report: Report) -> dict[str, str]:
 
 
 def titled(version: Version | Pairing) -> str:
-    """A version as the page names it.
-
-    >>> pace = Pace(tokens_p50=1, tokens_p95=1, seconds_p50=1, seconds_p95=1, cut=0)
-    >>> titled(Version(name="Serving", version="openins-v1.0", metrics={}, pace=pace))
-    'openins-v1.0 (Serving)'
-    """
+    """A version as the page names it, e.g. openins-v1.0 (Serving)."""
     return version.version if version.name == "candidate" else f"{version.version} ({version.name})" if version.version else version.name
 
 
