@@ -199,6 +199,7 @@ class GateResult(Status):
 
     metric: str = Field(description="What was measured.")
     against: str = Field(description="Serving, First, Baseline, or 16 bit.")
+    asked: str = Field(description="What had to be, e.g. at most 0.02 worse; shown: the bound had to pass too.")
     passed: bool = Field(description="Whether it passed.")
     estimate: float | None = Field(None, description="New version minus the other; for a metric with max, its value.")
     bound: float | None = Field(None, description="What the estimate may be at worst, with 95 % confidence.")

@@ -35,10 +35,24 @@ def judge_gates(gates: Sequence[Gate], figures: Figures, contenders: Sequence[st
             results.append(_absolute(gate, figures))
         elif not contenders:
             text = f"{gate.metric} was compared with nothing: no version of compareWith exists; add Baseline to evaluation.compareWith"
-            results.append(GateResult(metric=gate.metric, against="nothing", passed=False, limit=-gate.margin, message=text))
+            results.append(
+                GateResult(metric=gate.metric, against="nothing", asked=asked(gate), passed=False, limit=-gate.margin, message=text)
+            )
         else:
             results += [_against(gate, figures, contender) for contender in contenders]
     return results
+
+
+def asked(gate: Gate) -> str:
+    """What has to be, in words.
+
+    >>> asked(Gate(metric="agreement", margin=0.02, bound="Lower")), asked(Gate(metric="agreement", criterion="Better"))
+    ('shown to be at most 0.02 worse', 'better')
+    """
+    shown = "shown to be " if gate.bound == "Lower" else ""
+    if not gate.compares:
+        return f"{shown}at most {gate.max:g}"
+    return shown + ("better" if gate.criterion == "Better" else f"at most {gate.margin:g} worse" if gate.margin else "not worse")
 
 
 def _against(gate: Gate, figures: Figures, contender: str) -> GateResult:
@@ -49,7 +63,7 @@ def _against(gate: Gate, figures: Figures, contender: str) -> GateResult:
     ours, theirs = _number(figures, gate.metric), _number(figures, key)
     if ours is None or theirs is None:
         text = f"{gate.metric} was not measured against {contender}: {_why_missing(gate.metric)}"
-        return GateResult(metric=gate.metric, against=contender, passed=False, limit=limit, message=text)
+        return GateResult(metric=gate.metric, against=contender, asked=asked(gate), passed=False, limit=limit, message=text)
     difference = ours - theirs
     bound = _number(figures, f"{key}:{'upper' if sign < 0 else 'lower'}")
     detectable = _number(figures, f"{key}:detectable")
@@ -58,7 +72,7 @@ def _against(gate: Gate, figures: Figures, contender: str) -> GateResult:
     told = _compared(gate, ours, theirs, contender, estimate_passes, bound_passes)
     remedy = "; more rows show more: raise evaluation.maxRows or split.testFraction" if estimate_passes and not bound_passes else ""
     return GateResult(
-        metric=gate.metric, against=contender, passed=estimate_passes and bound_passes, estimate=difference, bound=bound, limit=limit,
+        metric=gate.metric, against=contender, asked=asked(gate), passed=estimate_passes and bound_passes, estimate=difference, bound=bound, limit=limit,
         detectable=detectable, message=f"{told} ({_certainty(difference, bound, detectable, figures)}{remedy})",
     )  # fmt: skip
 
@@ -70,17 +84,11 @@ def _passes(gate: Gate, gain: float) -> bool:
 
 def _compared(gate: Gate, ours: float, theirs: float, contender: str, estimate_passes: bool, bound_passes: bool) -> str:
     here, there = f"{gate.metric} {ours:.3f}", f"{contender} {theirs:.3f}"
-    asked = "better" if gate.criterion == "Better" else f"at most {gate.margin:g} worse" if gate.margin else "not worse"
+    if not estimate_passes and gate.criterion == "NotWorse":
+        return f"{here} is worse than {there} by more than {gate.margin:g}"
     if not estimate_passes:
-        return (
-            f"{here} is not better than {there}"
-            if gate.criterion == "Better"
-            else f"{here} is worse than {there} by more than {gate.margin:g}"
-        )
-    if not bound_passes:
-        return f"{here} against {there} is not shown to be {asked}"
-    shown = "is shown to be" if gate.bound == "Lower" else "is"
-    return f"{here} against {there} {shown} {asked}"
+        return f"{here} is not better than {there}"
+    return f"{here} against {there} is {'' if bound_passes else 'not '}{asked(gate)}"
 
 
 def _certainty(difference: float, bound: float | None, detectable: float | None, figures: Figures) -> str:
@@ -97,7 +105,7 @@ def _absolute(gate: Gate, figures: Figures) -> GateResult:
     value, bound = _number(figures, gate.metric), _number(figures, f"{gate.metric}:upper")
     if value is None:
         text = f"{gate.metric} was not measured: {_why_missing(gate.metric)}"
-        return GateResult(metric=gate.metric, against=SIXTEEN_BIT, passed=False, limit=limit, message=text)
+        return GateResult(metric=gate.metric, against=SIXTEEN_BIT, asked=asked(gate), passed=False, limit=limit, message=text)
     judged = value if gate.bound == "Point" else bound
     passed = judged is not None and max(value, judged) <= limit
     divergence = gate.metric == "quantizationDivergence"
@@ -114,7 +122,7 @@ def _absolute(gate: Gate, figures: Figures) -> GateResult:
     )
     remedy = "" if passed else "; add a quantization with more bits as the first of output.quantizations"
     return GateResult(
-        metric=gate.metric, against=SIXTEEN_BIT, passed=passed, estimate=value, bound=bound, limit=limit, detectable=detectable,
+        metric=gate.metric, against=SIXTEEN_BIT, asked=asked(gate), passed=passed, estimate=value, bound=bound, limit=limit, detectable=detectable,
         message=f"{gate.metric} {value:.4g} is {verdict} {limit:g} ({what}: {sure}{power}{remedy})",
     )  # fmt: skip
 
