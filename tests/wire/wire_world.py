@@ -25,9 +25,13 @@ from regimen.spec.tasks import AdoptTask, ConvertTask, EvaluateTask, ImportTask,
 from regimen.store import AlreadyExistsError, Store
 
 SOURCES = ("raw/historical_claims.csv", "raw/clinical_documents.csv")
-FIGURES: dict[str, Any] = {"rows": 100, "agreement": 0.9, "falseDenialRate": 0.01, "libraries": "trl 1"} | {
-    f"{metric}@{name}": value for name in ("Serving", "Baseline") for metric, value in (("agreement", 0.88), ("falseDenialRate", 0.02))
-}
+FIGURES: dict[str, Any] = {
+    "rows": 100,
+    "agreement": 0.9,
+    "falseDenialRate": 0.01,
+    "quantizationDivergence": 0.004,
+    "libraries": "trl 1",
+} | {f"{metric}@{name}": value for name in ("Serving", "Baseline") for metric, value in (("agreement", 0.88), ("falseDenialRate", 0.02))}
 SHOWN = (
     "Job",
     "Deployment",

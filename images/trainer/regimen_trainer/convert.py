@@ -30,9 +30,9 @@ def run(task: ConvertTask, store: Store, scratch: Path) -> None:
     began = time.monotonic()
     stage.say("fetching base model and adapter")
     adapter = fetch_adapter(store, stage.record_of("adapter"), scratch / "adapter")
-    base = fetch_model(store, task.base_uri, scratch / "base")
+    base = fetch_model(store, task.base_uri, scratch / "base", task.base_digest)
     stage.say("reading the model's layout")
-    outputs = {quantization: scratch / "gguf" / f"{task.model}-{task.version}-{quantization}.gguf" for quantization in task.quantizations}
+    outputs = {quantization: scratch / "gguf" / f"{task.model}-{task.version}-{quantization}.gguf" for quantization in task.written}
     about = About(task.model, task.version, task.lineage)
     figures = write_ggufs(base, adapter, outputs, about, cpu_limit(), reporter(stage))
     stage.say("uploading")

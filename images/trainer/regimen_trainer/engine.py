@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,34 @@ START_SECONDS = 600
 ANSWER_SECONDS = 300
 
 
+@dataclass(frozen=True)
+class Reply:
+    """An answer. `cut`: it reached the limit of tokens; `seconds`: from the question to its end."""
+
+    text: str
+    tokens: int
+    cut: bool
+    seconds: float
+
+
 class Engine:
     """A running llama-server."""
 
     def __init__(self, client: "httpx.Client") -> None:
         self._client = client
 
-    def answer(self, messages: Sequence[Message], max_tokens: int) -> str:
-        """The model's answer at temperature 0. Raises ToolError where the engine does not give one."""
+    def answer(self, messages: Sequence[Message], max_tokens: int) -> Reply:
+        """The model's answer at temperature 0. Raises ToolError where the engine does not give one.
+
+        The engine keeps what it has read of earlier prompts in its slots: rows that share a system message do not pay for it again.
+        """
+        began = time.monotonic()
         body = self._post("/v1/chat/completions", {"messages": list(messages), "temperature": 0, "seed": 0, "max_tokens": max_tokens})
-        return str(body["choices"][0]["message"]["content"] or "")
+        choice = body["choices"][0]
+        return Reply(
+            str(choice["message"]["content"] or ""), int(body["usage"]["completion_tokens"]), choice["finish_reason"] == "length",
+            time.monotonic() - began,
+        )  # fmt: skip
 
     def template_ids(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of the prompt that the served chat template makes of messages."""
@@ -44,6 +63,12 @@ class Engine:
         """Token ids of a text. `special`: with the token that begins a prompt, and special tokens taken for what they are."""
         return list(self._post("/tokenize", {"content": text, "add_special": special, "parse_special": special})["tokens"])
 
+    def next_token(self, ids: Sequence[int], top: int) -> list[tuple[int, float]]:
+        """The `top` most probable tokens after a prompt, each with the logarithm of its probability over the whole vocabulary."""
+        body = {"prompt": list(ids), "n_predict": 1, "n_probs": top, "temperature": 0, "seed": 0}
+        first = self._post("/completion", body)["completion_probabilities"][0]
+        return [(int(token["id"]), float(token["logprob"])) for token in first["top_logprobs"]]
+
     def _post(self, path: str, body: dict[str, object]) -> Any:
         import httpx
 
@@ -54,6 +79,16 @@ class Engine:
         if answer.status_code != 200:
             raise ToolError(f"llama-server answered {path} with status {answer.status_code}")
         return answer.json()
+
+
+def engine_version() -> str:
+    """What the engine says of its build; answers of another build may differ. Raises ToolError where it cannot be started."""
+    try:
+        done = subprocess.run([SERVER, "--version"], capture_output=True, text=True, errors="replace", check=False, timeout=START_SECONDS)
+    except OSError as error:
+        raise ToolError(f"{SERVER} could not be started: {error.strerror}") from error
+    lines = f"{done.stdout}\n{done.stderr}".splitlines()
+    return next((line.strip() for line in lines if line.startswith("version")), "unknown")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ STAGES = {
     "train": "regimen_trainer.train",
     "adopt": "regimen_trainer.adopting",
     "convert": "regimen_trainer.convert",
-    "evaluate": "regimen_trainer.evaluate",
+    "evaluate": "regimen_trainer.evaluation.run",
 }
 """Module of each kind of task; imported only when it runs, so that no stage waits for another's libraries."""
 SENTENCE = 1024

@@ -45,7 +45,7 @@ def train(task: TrainTask, stage: StageRun, stop: Stop, scratch: Path) -> None:
     """Train from the newest checkpoint on. Publishes the adapter, or returns without a record where it had to stop."""
     began = time.monotonic()
     stage.say("fetching base model")
-    base = fetch_model(stage.store, task.base_uri, scratch / "base")
+    base = fetch_model(stage.store, task.base_uri, scratch / "base", task.base_digest)
     stage.store.download(task.train_uri, scratch / "train.jsonl")
     stage.say("loading libraries")
     set_threads()

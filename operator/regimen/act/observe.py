@@ -13,7 +13,7 @@ from regimen.plan import dataset as dataset_plan
 from regimen.plan import version as version_plan
 from regimen.plan.common import Owner, Settings
 from regimen.plan.dataset import DatasetFacts
-from regimen.plan.finetune_facts import BaseFacts, FineTuneFacts, JobStageFacts, version_name
+from regimen.plan.finetune_facts import BaseFacts, FineTuneFacts, JobStageFacts, fine_tuned, version_name
 from regimen.plan.finetune_facts import DatasetFacts as FineTuneDatasetFacts
 from regimen.plan.finetune_tasks import ADOPT, CONVERT, EVALUATE, RunStage, job_name
 from regimen.plan.training import Spent, TrainingFacts
@@ -108,7 +108,7 @@ class Observer:
             manifest=document(self.store, manifest_key(owner.namespace, base.spec.model, version), VersionManifest),
             version_exists=self.cluster.get("ModelVersion", owner.namespace, name) is not None,
             holder_gone=claim is not None and not self._holds(claim),
-            contenders=self._contenders(owner, spec, base),
+            contenders=self._contenders(owner, spec, base, version),
             adapter=self._training(owner, base.spec.model, version),
             adoption=self._stage(owner, base.spec.model, version, ADOPT) if spec.adapter else JobStageFacts(),
             gguf=self._stage(owner, base.spec.model, version, CONVERT),
@@ -185,12 +185,31 @@ class Observer:
         key = progress_key(owner.namespace, model, version, owner.uid, stage.stage)
         return JobStageFacts(job=job, progress=document(self.store, key, Progress) if job else None)
 
-    def _contenders(self, owner: Owner, spec: FineTuneJobSpec, base: BaseFacts) -> tuple[tuple[str, str, Artifact | None], ...]:
+    def _contenders(self, owner: Owner, spec: FineTuneJobSpec, base: BaseFacts, own: str) -> tuple[tuple[str, str, Artifact | None], ...]:
+        """compareWith, each with its version and that one's file; without First where nothing fine-tuned is published yet."""
         found = []
         for label in spec.evaluation.compare_with:
-            name = spec.base_ref.name if label == "Baseline" else self._serving(owner.namespace, base.spec.model, spec.base_ref.name)
-            found.append((label, name, self._gguf(owner.namespace, name, spec.output.quantizations[0])))
+            name = self._contender(owner.namespace, label, spec.base_ref.name, base.spec.model, own)
+            if name is not None:
+                found.append((label, name, self._gguf(owner.namespace, name, spec.output.quantizations[0])))
         return tuple(found)
+
+    def _contender(self, namespace: str, label: str, base: str, model: str, own: str) -> str | None:
+        match label:
+            case "Baseline":
+                return base
+            case "First":
+                return self._first(namespace, model, own)
+            case _:
+                return self._serving(namespace, model, base)
+
+    def _first(self, namespace: str, model: str, own: str) -> str | None:
+        """The model's lowest version that a job published, other than the job's own; the bucket says which were (law 7)."""
+        specs = [spec_of(obj, ModelVersionSpec) for obj in self.cluster.items("ModelVersion", namespace)]
+        candidates = fine_tuned((spec.version for spec in specs if spec.model == model), own)
+        published = (version for version in candidates if self.store.exists(manifest_key(namespace, model, version)))
+        first = next(published, None)
+        return version_name(model, first) if first else None
 
     def _serving(self, namespace: str, model: str, otherwise: str) -> str:
         """What the model's first service serves; the base where no service serves the model."""

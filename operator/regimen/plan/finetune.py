@@ -9,7 +9,7 @@ from regimen.plan.finetune_facts import FineTuneFacts, JobStageFacts, version_na
 from regimen.plan.finetune_report import from_where, idle, say
 from regimen.plan.finetune_tasks import ADOPT, CONVERT, EVALUATE, RunStage, stage_job, stage_task
 from regimen.plan.finetune_train import stop, train
-from regimen.plan.gates import failed_gates
+from regimen.plan.gates import evaluated_against, failed_gates, told
 from regimen.plan.progress import how_far
 from regimen.plan.published import model_version
 from regimen.plan.publishing import documents
@@ -24,7 +24,7 @@ def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: 
     shape = facts.base.shape if facts.base else None
     so_far = spent(facts.adapter, facts.said)
     so_far = so_far if spec.placement.whole_card else replace(so_far, seconds=0)
-    facts = replace(facts, estimate=estimate(spec, shape, facts.cards), said=so_far)
+    facts = replace(facts, estimate=estimate(spec, shape, facts.cards), said=so_far, gates=tuple(spec.evaluation.gates))
     waiting = _missing(spec, facts)
     if waiting is not None:
         return say(facts, JobPhase.WAITING, *waiting)
@@ -90,6 +90,10 @@ def _missing(spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[str, str] | N
         if gguf is None:
             text = f"evaluation.compareWith: {label} ({version}) has no GGUF to compare with"
             return "ContenderMissing", text
+    if not facts.contenders and any(gate.compares for gate in spec.evaluation.gates):
+        asked = ", ".join(spec.evaluation.compare_with)
+        text = f"evaluation.compareWith: {asked} does not exist yet and a gate compares; create the job with Baseline or Serving too"
+        return "ContenderMissing", text
     return None
 
 
@@ -115,9 +119,9 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
     adapter, gguf, evaluation = facts.adapter.record, facts.gguf.record, facts.evaluation.record
     if adapter is None or gguf is None or evaluation is None or facts.base is None or facts.version is None:
         raise AssertionError("every stage has its record here")
-    failed = failed_gates(spec.evaluation.gates, evaluation.figures, [label for label, _, _ in facts.contenders])
+    failed = failed_gates(spec.evaluation.gates, evaluation.figures, list(evaluated_against(evaluation.figures, facts.contenders)))
     if failed:
-        text = f"{'; '.join(failed)}; no version is published. Improve the data or the method and create a new job"
+        text = f"{told(failed)}; no version is published. Improve the data or the method and create a new job"
         return say(facts, JobPhase.FAILED, "GateFailed", text)
     model, version = facts.base.spec.model, facts.version
     if facts.manifest is None:

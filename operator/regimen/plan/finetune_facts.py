@@ -1,5 +1,6 @@
 """What a pass over a FineTuneJob knows."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from regimen.plan.borrow import CardFacts, LenderFacts, RivalFacts
@@ -7,7 +8,7 @@ from regimen.plan.common import JobFacts
 from regimen.plan.training import Spent, TrainingFacts
 from regimen.spec.artifacts import Artifact, Claim, DatasetManifest, ModelShape, Progress, StageRecord, VersionManifest
 from regimen.spec.dataset import DatasetTask
-from regimen.spec.finetune import Estimate
+from regimen.spec.finetune import Estimate, Gate
 from regimen.spec.version import ArtifactStatus, ModelVersionSpec, ModelVersionStatus
 
 
@@ -68,7 +69,9 @@ class FineTuneFacts:
     holder_gone: bool = False
     """Whether the job that holds the version no longer exists."""
     contenders: tuple[tuple[str, str, Artifact | None], ...] = ()
-    """(Serving or Baseline, ModelVersion, its GGUF) of evaluation.compareWith."""
+    """(Serving, First or Baseline, ModelVersion, its GGUF) of evaluation.compareWith; without First where there is none yet."""
+    gates: tuple[Gate, ...] = ()
+    """evaluation.gates, for the status to say what each of them said."""
     adapter: TrainingFacts = field(default_factory=TrainingFacts)
     adoption: JobStageFacts = field(default_factory=JobStageFacts)
     """Of an adapter that was trained elsewhere; its record is `adapter`'s."""
@@ -86,3 +89,12 @@ class FineTuneFacts:
 
 def version_name(model: str, version: str) -> str:
     return f"{model}-{version}"
+
+
+def fine_tuned(versions: Iterable[str], own: str) -> list[str]:
+    """Those of a model's versions that are no baseline and not the job's own, lowest first.
+
+    >>> fine_tuned(["v1.10", "baseline", "v1.9", "v1.11"], own="v1.11")
+    ['v1.9', 'v1.10']
+    """
+    return sorted({version for version in versions if version not in ("baseline", own)}, key=lambda v: [int(n) for n in v[1:].split(".")])

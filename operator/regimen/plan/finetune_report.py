@@ -2,7 +2,7 @@
 
 from regimen.plan.actions import Action, Event, Plan, Verdict
 from regimen.plan.finetune_facts import FineTuneFacts
-from regimen.plan.gates import evaluation_figures
+from regimen.plan.gates import evaluated_against, evaluation_figures
 from regimen.plan.progress import figures
 from regimen.spec.artifacts import Progress
 from regimen.spec.finetune import FineTuneJobStatus, SteppedAside
@@ -35,7 +35,7 @@ def say(
         gpu_seconds=facts.said.seconds,
         stepped_aside=[SteppedAside(model_service=name, pods=pods) for name, pods in facts.stepped_aside if phase is JobPhase.TRAINING],
         version_ref=Ref(name=facts.manifest.name) if facts.manifest and phase is JobPhase.SUCCEEDED else None,
-        evaluation=evaluation_figures(record.figures, {label: name for label, name, _ in facts.contenders}) if record else None,
+        evaluation=evaluation_figures(record.figures, evaluated_against(record.figures, facts.contenders), facts.gates) if record else None,
     )
     conditions = (
         Verdict("Ready", not (failed or stalled), reason, message),

@@ -72,12 +72,12 @@ def stage_task(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, stage:
     if stage is CONVERT:
         return ConvertTask(
             **common, **from_base, quantizations=spec.output.quantizations,
-            lineage=lineage(owner, spec, facts),
+            keep_f16=spec.evaluation.needs_16_bit, lineage=lineage(owner, spec, facts),
         )  # fmt: skip
     output = dataset.task.output
     return EvaluateTask(
         **common, quantization=spec.output.quantizations[0], test_uri=files[task.test_path],
         output=output.type, labels=output.labels, positive=output.positive,
-        against=[Contender(name=label, gguf=gguf) for label, _, gguf in facts.contenders if gguf is not None],
+        against=[Contender(name=label, version=name, gguf=gguf) for label, name, gguf in facts.contenders if gguf is not None],
         evaluation=spec.evaluation, lineage=lineage(owner, spec, facts),
     )  # fmt: skip

@@ -6,6 +6,7 @@ from regimen.plan.actions import Action, Put, PutOnce
 from regimen.plan.card import About, card
 from regimen.plan.common import Owner
 from regimen.plan.finetune_facts import FineTuneFacts, version_name
+from regimen.plan.published import quantization_of
 from regimen.spec.artifacts import CARD, Artifact, Lineage, StageRecord, VersionManifest, card_key, manifest_key
 from regimen.spec.finetune import FineTuneJobSpec
 
@@ -63,7 +64,7 @@ def documents(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> tupl
         version=version,
         lineage=lineage(owner, spec, facts),
         adapter=done["adapter"].files,
-        gguf=done["gguf"].files,
+        gguf=[file for file in done["gguf"].files if quantization_of(file.path) in spec.output.quantizations],
         evaluation=done["evaluation"].files,
         figures=done["evaluation"].figures,
         published_at=done["evaluation"].finished_at,

@@ -11,6 +11,7 @@
     models/<namespace>/<model>/<version>/manifest.json     the version exists from here on (written once, last)
     models/<namespace>/<model>/<version>/README.md         model card, written before the manifest
     base/<namespace>/<ModelVersion>/<digest12>/…           weights copied from a hub or a volume; whole once their import has its record
+    evaluations/<file digest12>/<asked digest12>/<digest12>.jsonl   what a GGUF answered so far: row ids, labels and scores, no texts
     services/<namespace>/<service>/serving.json            what serves (law 1)
 
 `<digest12>` is the first 12 hex digits of the sha256 over the sorted "path sha256" lines of the files below it.
@@ -229,6 +230,10 @@ def progress_key(namespace: str, model: str, version: str, uid: str, stage: Stag
 
 def checkpoints_prefix(namespace: str, model: str, version: str, uid: str) -> str:
     return f"{version_prefix(namespace, model, version)}jobs/{uid}/checkpoints/"
+
+
+def answers_prefix(file_digest: str, asked_digest: str) -> str:
+    return f"evaluations/{short(file_digest)}/{short(asked_digest)}/"
 
 
 def serving_key(namespace: str, service: str) -> str:

@@ -9,7 +9,12 @@ from regimen.spec.dataset import DatasetRef
 from regimen.spec.meta import Cache, Duration, KindStatus, NodeSelector, Quantization, Ref, Spec, Status, Text, parse_duration
 from regimen.spec.phases import JobPhase
 
-Metric = Literal["agreement", "precision", "recall", "falseDenialRate", "falseApprovalRate", "unparseableRate", "rougeL"]
+Metric = Literal[
+    "agreement", "precision", "recall", "f1", "falseDenialRate", "falseApprovalRate", "unparseableRate",
+    "rouge1", "rouge2", "rougeL", "editDistance", "quantizationDivergence", "flippedAnswers",
+]  # fmt: skip
+ABSOLUTE: tuple[Metric, ...] = ("quantizationDivergence", "flippedAnswers")
+"""Metrics that are measured against the version's own 16-bit weights and not against another version."""
 
 
 class Method(Spec):
@@ -101,21 +106,60 @@ class Checkpoint(Spec):
 class Gate(Spec):
     """A test that a version must pass before it exists."""
 
-    metric: Metric = Field(description="What is measured on the held-out rows.")
+    metric: Metric = Field(
+        description="What is measured on the held-out rows. quantizationDivergence (mean KL divergence of the GGUF from 16 bit, in nats) and "
+        "flippedAnswers (share of answers that quantising changed) take max, the others are compared with each of compareWith."
+    )
     criterion: Literal["Better", "NotWorse"] = Field("NotWorse", description="Against each of compareWith.")
-    margin: float = Field(0, ge=0, le=1, description="How much worse still counts as not worse.")
+    margin: float = Field(0, ge=0, le=1, description="NotWorse only: how much worse still counts as not worse.")
+    bound: Literal["Point", "Lower"] = Field(
+        "Point", description="Point: the estimate must pass. Lower: also its bound, what it may be at worst with 95 % confidence."
+    )
+    max: float | None = Field(None, ge=0, le=100, description="Highest value that passes; quantizationDivergence and flippedAnswers only.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Gate":
+        if self.metric in ABSOLUTE and self.max is None:
+            raise ValueError(f"{self.metric} needs max; add it, e.g. max: 0.05")
+        if self.metric not in ABSOLUTE and self.max is not None:
+            raise ValueError(f"max belongs to {' and '.join(ABSOLUTE)}; remove it, or set margin")
+        if self.metric in ABSOLUTE and self.criterion == "Better":
+            raise ValueError(f"criterion belongs to metrics that are compared; remove it, {self.metric} has max")
+        if self.margin and (self.metric in ABSOLUTE or self.criterion == "Better"):
+            raise ValueError("margin belongs to criterion NotWorse of a metric that is compared; remove it or change the criterion")
+        return self
+
+    @property
+    def compares(self) -> bool:
+        """Whether it is asked against each of compareWith."""
+        return self.metric not in ABSOLUTE
 
 
 class Evaluation(Spec):
     """How the quantised file is judged."""
 
-    compare_with: list[Literal["Serving", "Baseline"]] = Field(
+    compare_with: list[Literal["Serving", "First", "Baseline"]] = Field(
         default=["Baseline"],
-        max_length=2,
-        description="Serving: what the model's services serve. Baseline: the base version's GGUF.",
+        max_length=3,
+        description="Serving: what the model's services serve. First: the first fine-tuned version of the model, left out while there is "
+        "none. Baseline: the base version's GGUF.",
     )
     gates: list[Gate] = Field(default_factory=list, max_length=16, description="All must pass, else the job fails.")
     max_rows: int = Field(2000, ge=1, le=1_000_000, description="Held-out rows to answer, at most; the first by row hash.")
+    quantization_rows: int = Field(
+        64, ge=1, le=100_000, description="Of these rows, how many the file and its 16-bit weights are compared on; the first by row hash."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_compare_with(self) -> "Evaluation":
+        if not self.compare_with and any(gate.compares for gate in self.gates):
+            raise ValueError("compareWith is empty but a gate compares; add Serving, First or Baseline, or remove the gate")
+        return self
+
+    @property
+    def needs_16_bit(self) -> bool:
+        """Whether a gate asks what quantising changed, for which the 16-bit GGUF is needed too."""
+        return any(not gate.compares for gate in self.gates)
 
 
 class S3Adapter(Spec):
@@ -198,24 +242,52 @@ class Estimate(Status):
 
 
 class ComparedWith(Status):
-    """A figure of one of compareWith."""
+    """A figure of one of compareWith, on the same rows."""
 
-    name: str = Field(description="Serving or Baseline.")
+    name: str = Field(description="Serving, First or Baseline.")
     version: str = Field(description="ModelVersion that was compared with.")
-    agreement: float | None = Field(None, description="Its share of answers that agree with the experts.")
-    difference: float | None = Field(None, description="New version minus this one.")
-    mcnemar_p: float | None = Field(None, description="Exact McNemar p-value of the difference.")
+    agreement: float | None = Field(None, description="Its share of answers that agree with the experts (label tasks).")
+    rouge_l: float | None = Field(None, description="Its ROUGE-L F1 against the final document (text tasks).")
+    difference: float | None = Field(None, description="Agreement, for text tasks ROUGE-L, of the new version minus this one.")
+    interval: list[float] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Of the difference; each end holds with 95 % confidence, rows of a group counted as one.",
+    )
+    mcnemar_p: float | None = Field(None, description="Exact McNemar p-value of the difference (label tasks).")
+
+
+class GateResult(Status):
+    """What a gate said."""
+
+    metric: str = Field(description="What was measured.")
+    against: str = Field(description="Serving, First, Baseline, or 16 bit.")
+    asked: str = Field(description="What had to be, e.g. at most 0.02 worse; shown: the bound had to pass too.")
+    passed: bool = Field(description="Whether it passed.")
+    estimate: float | None = Field(None, description="New version minus the other; for a metric with max, its value.")
+    bound: float | None = Field(None, description="What the estimate may be at worst, with 95 % confidence.")
+    limit: float = Field(description="Worst value that passes; of criterion Better, the value to surpass.")
+    detectable: float | None = Field(None, description="Smallest true difference that these rows show with 80 % power.")
+    message: str = Field(description="The same in a sentence.")
 
 
 class EvaluationFigures(Status):
     """What the evaluation found."""
 
     rows: int = Field(description="Held-out rows answered.")
+    groups: int | None = Field(None, description="Groups (of one policy or patient) that they are of.")
     agreement: float | None = Field(None, description="Share of answers that agree with the experts (label tasks).")
     precision: float | None = Field(None, description="Of the positive label.")
     recall: float | None = Field(None, description="Of the positive label.")
+    false_denials: int | None = Field(None, description="Rows answered with the positive label that experts gave another.")
+    false_approvals: int | None = Field(None, description="Rows answered with another label that experts gave the positive one.")
+    unparseable: int | None = Field(None, description="Answers that name no label or several; they count as wrong.")
     rouge_l: float | None = Field(None, description="ROUGE-L F1 against the final document (text tasks).")
-    compared: list[ComparedWith] = Field(default_factory=list, max_length=2, description="Against compareWith.")
+    edit_distance: float | None = Field(None, description="Share of words to be changed to get the final document (text tasks).")
+    quantization_divergence: float | None = Field(None, description="Mean KL divergence of the GGUF from 16 bit, in nats.")
+    flipped_answers: float | None = Field(None, description="Share of answers whose label quantising changed.")
+    compared: list[ComparedWith] = Field(default_factory=list, max_length=3, description="Against compareWith.")
+    gates: list[GateResult] = Field(default_factory=list, max_length=48, description="What each gate said.")
 
 
 class SteppedAside(Status):

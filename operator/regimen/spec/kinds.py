@@ -21,12 +21,15 @@ from regimen.spec.dataset import (
     TrainingDatasetStatus,
 )
 from regimen.spec.finetune import (
+    ABSOLUTE,
     NO_CRON,
     NOTHING_TRAINED,
     TOO_SHORT,
     TRAINING_FIELDS,
+    Evaluation,
     FineTuneJobSpec,
     FineTuneJobStatus,
+    Gate,
     Window,
 )
 from regimen.spec.meta import KindStatus, Spec
@@ -224,6 +227,8 @@ def _untrained(name: str, model: type[Spec] | None) -> Rule:
     return Rule(f"!has(self.adapter) || ({untouched})", f"{name} {NOTHING_TRAINED}")
 
 
+_ABSOLUTE = list(ABSOLUTE)
+
 _OWN = {source: str([name for name, (reads, _) in OWN_TASKS.items() if reads == source]) for source in ("claims", "documents")}
 
 RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
@@ -285,6 +290,29 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
     HuggingFaceWeights: (Rule(f"self.revision.matches('{COMMIT}')", f"revision is no commit: {FIND_COMMIT}", ".revision"),),
     ClaimWeights: (Rule("!self.path.startsWith('/') && !self.path.split('/').exists(p, p == '..')", f"path {STAY_INSIDE}", ".path"),),
     FineTuneJobSpec: tuple(_untrained(name, model) for name, model in TRAINING_FIELDS.items()),
+    Gate: (
+        Rule(
+            f"(self.metric in {_ABSOLUTE}) == has(self.max)",
+            f"{' and '.join(ABSOLUTE)} need max, and only they take it; the others are compared: set criterion and margin",
+        ),
+        Rule(
+            f"!(self.metric in {_ABSOLUTE}) || self.criterion == 'NotWorse'",
+            "criterion belongs to metrics that are compared; remove it where there is max",
+            ".criterion",
+        ),
+        Rule(
+            f"self.margin == 0.0 || (self.criterion == 'NotWorse' && !(self.metric in {_ABSOLUTE}))",
+            "margin belongs to criterion NotWorse of a metric that is compared; remove it or change the criterion",
+            ".margin",
+        ),
+    ),
+    Evaluation: (
+        Rule(
+            "self.compareWith.size() > 0 || !has(self.gates) || self.gates.all(g, has(g.max))",
+            "compareWith is empty but a gate compares; add Serving, First or Baseline, or remove the gate",
+            ".compareWith",
+        ),
+    ),
     ModelServiceSpec: (
         Rule(
             "self.minAvailable <= self.replicas",

@@ -100,20 +100,27 @@ class ConvertTask(Spec):
     version: str
     base_uri: str
     base_digest: str | None = None
-    quantizations: list[Quantization]
+    quantizations: list[Quantization] = Field(description="Files to serve.")
+    keep_f16: bool = Field(False, description="Write and record an F16 file too, for evaluation to compare with; it is not published.")
     lineage: Lineage = Field(default_factory=lambda: Lineage(), description="Written into the files' metadata.")
+
+    @property
+    def written(self) -> list[Quantization]:
+        """The files to write and record."""
+        return [*self.quantizations, "F16"] if self.keep_f16 and "F16" not in self.quantizations else self.quantizations
 
 
 class Contender(Spec):
     """A GGUF to be evaluated, by digest."""
 
-    name: str
+    name: str = Field(description="Serving, First or Baseline.")
+    version: str = Field("", description="ModelVersion it is of.")
     gguf: Artifact
 
 
 class EvaluateTask(Spec):
     """Answer the held-out rows with the candidate's GGUF and with those to beat, through llama-server. Result: StageRecord
-    `evaluation`, whose figures carry rows, <metric> and <metric>:<contender> (see regimen_trainer.evaluate)."""
+    `evaluation`, whose figures are named as regimen.stats.gates says."""
 
     kind: Literal["evaluate"] = "evaluate"
     namespace: str

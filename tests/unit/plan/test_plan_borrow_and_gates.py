@@ -3,7 +3,7 @@
 import pytest
 
 from regimen.plan.borrow import CardFacts, LenderFacts, RivalFacts, may_start, shortfall
-from regimen.plan.gates import evaluation_figures, failed_gates
+from regimen.plan.gates import evaluation_figures, failed_gates, told
 from regimen.spec.finetune import Borrow, Gate, Placement, Window
 
 PREEMPT, OUTAGE, NONE = Borrow(mode="Preempt"), Borrow(mode="Preempt", allow_outage=True), Borrow()
@@ -132,6 +132,12 @@ def test_gates(row: str) -> None:
 
 def test_words_for_a_figure_do_not_pass() -> None:
     assert failed_gates([Gate(metric="agreement")], {"agreement": "0.9", "agreement@Serving": 0.1}, ["Serving"])
+
+
+def test_a_long_list_of_failures_is_told_in_part() -> None:
+    failed = failed_gates([Gate(metric="agreement", criterion="Better")] * 6, {}, ["Serving"])
+    assert told(failed).endswith("; and 2 more, see status.evaluation.gates")
+    assert told(failed[:1]) == failed[0]
 
 
 def test_figures_for_the_status() -> None:

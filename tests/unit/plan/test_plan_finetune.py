@@ -38,7 +38,7 @@ READY = FineTuneFacts(
 CLAIMED = replace(READY, claim=CLAIM)
 TRAINED = replace(CLAIMED, adapter=TrainingFacts(record("adapter")))
 CONVERTED = replace(TRAINED, gguf=JobStageFacts(record("gguf", [GGUF])))
-FIGURES = {"agreement": 0.9, "falseDenialRate": 0.02, "rows": 100} | {
+FIGURES = {"agreement": 0.9, "falseDenialRate": 0.02, "quantizationDivergence": 0.004, "rows": 100} | {
     f"{metric}@{name}": value for name in ("Serving", "Baseline") for metric, value in (("agreement", 0.85), ("falseDenialRate", 0.03))
 }
 EVALUATED = replace(CONVERTED, evaluation=JobStageFacts(record("evaluation", **FIGURES)))
@@ -241,6 +241,34 @@ def test_a_gate_that_fails_publishes_nothing() -> None:
     assert said(plan)[:2] == ("Failed", "GateFailed")
     assert "agreement 0.700 is worse than Serving 0.850" in said(plan)[2]
     assert plan.actions == ()
+
+
+def test_what_was_compared_is_what_the_record_says() -> None:
+    told = {**FIGURES, "version@Serving": "openins-v0.8", "version@Baseline": "openins-baseline"}
+    plan = decide(replace(EVALUATED, evaluation=JobStageFacts(record("evaluation", **told))))
+    compared = plan.status.model_dump()["evaluation"]["compared"]
+    assert [entry["version"] for entry in compared] == ["openins-v0.8", "openins-baseline"], "Serving is another version by now"
+
+
+def test_conversion_keeps_16_bit_where_a_gate_compares_with_it() -> None:
+    _, task = task_of(decide(TRAINED))
+    assert (task["quantizations"], task["keepF16"]) == (["Q5_K_M"], True)
+    _, task = task_of(decide(TRAINED, evaluation={"gates": [{"metric": "agreement"}]}))
+    assert task["keepF16"] is False
+
+
+def test_only_what_was_asked_for_is_published() -> None:
+    whole = GGUF.model_copy(update={"path": "openins-v1.0-F16.gguf"})
+    (put,) = decide(replace(EVALUATED, gguf=JobStageFacts(record("gguf", [GGUF, whole])))).actions
+    assert isinstance(put, PutOnce)
+    assert [file.path for file in VersionManifest.model_validate_json(put.data).gguf] == [GGUF.path]
+
+
+def test_nothing_to_compare_with_is_said_before_anything_is_trained() -> None:
+    spec = {"evaluation": {"compareWith": ["First"], "gates": [{"metric": "agreement"}]}}
+    assert said(decide(replace(READY, contenders=()), **spec))[:2] == ("Waiting", "ContenderMissing")
+    spec["evaluation"]["gates"] = [{"metric": "quantizationDivergence", "max": 0.1}]
+    assert said(decide(replace(READY, contenders=()), **spec))[1] != "ContenderMissing"
 
 
 def test_the_manifest_comes_before_the_model_version() -> None:

@@ -1,12 +1,12 @@
 """The page of a dataset revision: what it says, that it is one sound file, and that texts of rows stay texts."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from trainer_pages import Page
 
 from regimen_trainer.data.plots import histogram, stacked, ticks
 from regimen_trainer.data.report import (
@@ -31,45 +31,7 @@ from regimen_trainer.data.report import (
 )
 
 EXAMPLE = Path(__file__).parent / "data" / "dataset_report.json"
-VOID = {"meta", "br", "rect", "line"}
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"
-
-
-class Page(HTMLParser):
-    """Reads a page, and fails where an element is closed that is not open."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.headings: list[str] = []
-        self.texts: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open, f"left open: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID or (tag == "rect" and not self.get_starttag_text().endswith("/>")):  # type: ignore[union-attr]
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "style":
-            return
-        self.texts.append(data)
-        if self.open and self.open[-1] in ("h1", "h2", "h3"):
-            self.headings.append(data.strip())
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.texts).split())
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_pending_is_left_out_where_decisions_are_all_that_is_wanted(dataset: Dat
 def test_files_hold_conversations_without_identifiers(dataset: Dataset) -> None:
     out = dataset.prepare({"claims": claims(20, medical_analysis="Maria Gonzalez (MBR123456), claim N-0, seen 2024-03-14.")})
     lines = lines_of(out)
-    assert {tuple(line) for line in lines} == {("id", "prompt", "completion")}
+    assert {tuple(line) for line in lines} == {("id", "prompt", "completion"), ("id", "group", "prompt", "completion")}
     text = json.dumps(lines)
     assert not [word for word in ("Gonzalez", "MBR123456", "N-0", "2024-03-14", "deny") if word in text]
     assert sorted(path.name for path in out.glob("*.jsonl")) == [
@@ -80,6 +81,14 @@ def test_files_hold_conversations_without_identifiers(dataset: Dataset) -> None:
         "openins_adjudication_test.jsonl",
         "openins_adjudication_train.jsonl",
     ]
+
+
+def test_held_out_rows_say_which_belong_together(dataset: Dataset) -> None:
+    rows = [row | {"policy_id": f"P{index // 3}"} for index, row in enumerate(claims(90))]
+    lines = lines_of(dataset.prepare({"claims": rows}), "bimedix*_test.jsonl")
+    groups = Counter(line["group"] for line in lines)
+    assert set(groups.values()) == {3}
+    assert set(groups) == set(range(1, len(lines) // 3 + 1)), "numbers that mean nothing elsewhere"
 
 
 def test_known_values_of_a_person_have_one_surrogate_everywhere(dataset: Dataset) -> None:

@@ -1,6 +1,7 @@
 """Writes a task's rows as JSON lines, in TRL's conversational prompt and completion form, by SQL: a million rows in seconds.
 
-Knows prompts and rows_<source> (seq, id, side, the columns).
+Knows prompts and rows_<source> (seq, id, side, grp, the columns). Held-out rows also say which of them belong together, by a number that
+means nothing elsewhere: evaluation counts the rows of one policy or patient as one.
 """
 
 from pathlib import Path
@@ -12,6 +13,8 @@ from regimen_trainer.data.table import Workbench
 from regimen_trainer.tasks import LABELS, STEMS, Template, label_list, template_of
 
 SIDES = {"train": Side.TRAIN, "test": Side.TEST}
+GROUP = "group_number"
+"""Column for the number of a held-out row's group."""
 
 
 def file_of(task: DatasetTask, side: str) -> str:
@@ -23,12 +26,19 @@ def write(bench: Workbench, task: DatasetTask, side: str, folder: Path) -> dict[
     """Write one side of a task; returns its rows by label, or by document type."""
     path = folder / file_of(task, side)
     chosen = f"FROM rows_{task.reads} WHERE side = {int(SIDES[side])} AND {usable(task)}"
+    rows = chosen if side == "train" else numbered(chosen)
     bench.run(
-        f"COPY (SELECT {line(task)} AS line {chosen}) TO {quoted(str(path))} "
+        f"COPY (SELECT {line(task, side)} AS line {rows}) TO {quoted(str(path))} "
         "(FORMAT csv, HEADER false, DELIMITER E'\\x01', QUOTE '', ESCAPE '')"
     )
     mix = answer(task) if task.output.labels else (held("document_type") if task.reads == "documents" else "'rows'")
     return {str(label): int(count) for label, count in bench.run(f"SELECT {mix} AS label, count(*) {chosen} GROUP BY 1 ORDER BY 1")}
+
+
+def numbered(chosen: str) -> str:
+    """SQL of rows with the numbers of their groups, which are numbered as they first appear: new rows leave the numbers of old ones alone."""
+    first = f"(SELECT *, min(seq) OVER (PARTITION BY grp) AS first_of_group {chosen})"
+    return f"FROM (SELECT *, dense_rank() OVER (ORDER BY first_of_group) AS {GROUP} FROM {first}) ORDER BY seq"
 
 
 def usable(task: DatasetTask) -> str:
@@ -43,11 +53,12 @@ def answer(task: DatasetTask) -> str:
     return f"CASE upper({_written(task)}) {cases} END" if cases else _written(task)
 
 
-def line(task: DatasetTask) -> str:
+def line(task: DatasetTask, side: str) -> str:
     """SQL of a row as JSON."""
     question = template_of(task)
     parts = [
         quoted('{"id": '), "to_json(id)",
+        *([] if side == "train" else [quoted(', "group": '), f"to_json({GROUP})"]),
         quoted(', "prompt": [{"role": "system", "content": '), f"to_json({_text(question.system, task)})",
         quoted('}, {"role": "user", "content": '), f"to_json({_text(question.user, task)})",
         quoted('}], "completion": [{"role": "assistant", "content": '), f"to_json({answer(task)})",
