@@ -136,7 +136,7 @@ def _trained(request: Request, terminal: Terminal, stop: Stop) -> Path:
     try:
         training, lengths = job.begin(request.method, sources, place, terminal, stop, scratch)
         with stop.deferred():
-            if _is_done(request.folder, training.checkpoints.recipe):
+            if is_done(request.folder, training.checkpoints.recipe):
                 terminal.say(f"done already: {request.folder}")
             elif training.checkpoints.has_others():
                 where = request.folder / CHECKPOINTS
@@ -155,7 +155,7 @@ def _trained(request: Request, terminal: Terminal, stop: Stop) -> Path:
     return request.folder
 
 
-def _is_done(folder: Path, recipe: str) -> bool:
+def is_done(folder: Path, recipe: str) -> bool:
     """Whether the folder has this training's adapter. Raises InputError where it has another's."""
     try:
         found = json.loads((folder / RECORD).read_text())["recipe"]
