@@ -95,7 +95,9 @@ class Terminal:
             self._bar.stop()
 
     def close(self) -> None:
-        self._bar.stop()
+        """Leave the terminal as it was."""
+        if self._task is not None:
+            self._bar.stop()
 
 
 def finetune(request: Request) -> Path:
