@@ -2,7 +2,7 @@
 
     python benchmarks/training_throughput.py --base FOLDER --dataset FILE.jsonl [--rows 400] [--epochs 1]
 
-The peer is SFTTrainer with a default SFTConfig and the same adapters. Tokens are those of the rows, padding not counted; seconds are those of
+The peer is SFTTrainer with a default SFTConfig (told to use the CPU where there is no card) and the same adapters. Tokens are those of the rows, padding not counted; seconds are those of
 training alone. Each runs in a process of its own, several times in turns, and the median counts. Run inside the trainer image.
 """
 
@@ -117,7 +117,7 @@ def peer(asked: argparse.Namespace) -> dict[str, float]:
     from trl import SFTConfig, SFTTrainer
 
     from regimen_trainer.train import set_threads
-    from regimen_trainer.training.model import peak_bytes
+    from regimen_trainer.training.model import device, peak_bytes
     from regimen_trainer.training.rows import encode, read
 
     set_threads()
@@ -125,7 +125,7 @@ def peer(asked: argparse.Namespace) -> dict[str, float]:
         rows = read(records(asked, Path(name)), "--dataset")
         settings = SFTConfig(
             output_dir=name, num_train_epochs=asked.epochs, per_device_train_batch_size=asked.batch_size, learning_rate=RATE,
-            max_length=LENGTH, report_to="none", disable_tqdm=True,
+            max_length=LENGTH, report_to="none", disable_tqdm=True, use_cpu=device() == "cpu",
         )  # fmt: skip
         adapters = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
         trainer = SFTTrainer(model=str(asked.base), args=settings, train_dataset=Dataset.from_list(rows), peft_config=adapters)

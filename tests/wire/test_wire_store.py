@@ -56,6 +56,13 @@ def test_keys_come_sorted_and_below_the_prefix(store: Store, key: str) -> None:
     assert store.keys(f"{key}/a/") == [f"{key}/a/b", f"{key}/a/c"]
 
 
+def test_what_is_deleted_is_gone_and_may_be_deleted_again(store: Store, key: str) -> None:
+    store.put(key, b"x")
+    store.delete(key)
+    store.delete(key)
+    assert not store.exists(key)
+
+
 def test_a_file_goes_up_and_comes_down_verified(store: Store, key: str, tmp_path: Path) -> None:
     source, target = tmp_path / "up", tmp_path / "folder/down"
     source.write_bytes(b"weights" * 1000)

@@ -71,7 +71,7 @@ def finetune_lora(
 
     Ctrl-C keeps a checkpoint; the same command again goes on from it.
     """
-    from regimen_trainer.training.desk import Request, finetune
+    from regimen_trainer.training.desk import Request, StoppedAtDesk, finetune
 
     method = Method(
         type="QLoRA" if use_4bit else "LoRA", rank=rank, alpha=alpha, epochs=epochs, batch_size=batch_size, learning_rate=learning_rate,
@@ -79,6 +79,9 @@ def finetune_lora(
     )  # fmt: skip
     try:
         finetune(Request(base_model, dataset, output_dir, method, checkpoint_interval))
+    except StoppedAtDesk as stopped:
+        click.echo(stopped, err=True)
+        raise SystemExit(stopped.exit_code) from stopped
     except TrainerError as error:
         raise SentenceError(error) from error
     click.echo(output_dir / "adapter_model.safetensors")

@@ -95,7 +95,9 @@ class Terminal:
             self._bar.stop()
 
     def close(self) -> None:
-        self._bar.stop()
+        """Leave the terminal as it was."""
+        if self._task is not None:
+            self._bar.stop()
 
 
 def finetune(request: Request) -> Path:
@@ -133,7 +135,7 @@ def _trained(request: Request, terminal: Terminal, stop: Stop) -> Path:
     try:
         training, lengths = job.begin(request.method, sources, place, terminal, stop, scratch)
         with stop.deferred():
-            if _is_done(request.folder, training.checkpoints.recipe):
+            if is_done(request.folder, training.checkpoints.recipe):
                 terminal.say(f"done already: {request.folder}")
             elif training.checkpoints.has_others():
                 where = request.folder / CHECKPOINTS
@@ -152,7 +154,7 @@ def _trained(request: Request, terminal: Terminal, stop: Stop) -> Path:
     return request.folder
 
 
-def _is_done(folder: Path, recipe: str) -> bool:
+def is_done(folder: Path, recipe: str) -> bool:
     """Whether the folder has this training's adapter. Raises InputError where it has another's."""
     try:
         found = json.loads((folder / RECORD).read_text())["recipe"]

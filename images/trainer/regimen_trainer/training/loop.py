@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
-from transformers.utils.logging import disable_progress_bar
 from trl import SFTConfig, SFTTrainer
 
 from regimen.spec.finetune import Method
@@ -168,8 +167,6 @@ class Training:
         self.course.note(self.step, message)
 
     def _trainer(self) -> Any:
-        disable_progress_bar()
-        disable_progress_bars()
         if device() == "cpu":
             score_answers_only()
         # TRL looks at one row to see what kind of data it has; the steps come from our own loader.

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils.logging import disable_progress_bar
 
 from regimen.spec.artifacts import ModelShape
 from regimen.spec.finetune import Method
@@ -57,6 +58,7 @@ def load_base(method: Method, base: Path) -> Any:
     """The base's weights on the device: 16 bit on a card and 32 on a CPU, or NF4 with quantized scales (QLoRA). Raises InputError."""
     if method.type == "QLoRA" and find_spec("bitsandbytes") is None:
         raise InputError("method.type: QLoRA needs the package bitsandbytes; install it, or train with LoRA")
+    disable_progress_bar()
     on_card = device() == "cuda"
     dtype = torch.bfloat16 if multiplies_bfloat16() and (on_card or method.type == "QLoRA") else torch.float32
     quantization = BitsAndBytesConfig(

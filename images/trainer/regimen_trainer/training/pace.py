@@ -3,10 +3,12 @@
 Times are seconds since the epoch: the end of a window is a time of day.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 UNMEASURED = 20.0
 """What a checkpoint is taken to last before one has been kept."""
+RECENT = 8
 MARGIN = 1.5
 """How much longer than the longest one so far the next may take."""
 
@@ -23,11 +25,15 @@ class Pace:
     """When the newest checkpoint's state was taken, or training began."""
     checkpoint: float = UNMEASURED
     """Seconds that a checkpoint takes."""
-    step: float = 0.0
-    """Seconds that the longest step took."""
+    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
+
+    @property
+    def step(self) -> float:
+        """Seconds that the longest of the last steps took: what the next may take. An early one that warmed up is forgotten."""
+        return max(self._steps, default=0.0)
 
     def stepped(self, seconds: float) -> None:
-        self.step = max(self.step, seconds)
+        self._steps.append(seconds)
 
     def kept(self, began: float, ended: float) -> None:
         """A checkpoint of the state at `began` is safe since `ended`."""
