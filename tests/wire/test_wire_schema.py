@@ -45,10 +45,9 @@ def changed(case: dict[str, Any]) -> dict[str, Any]:
 def test_bad_input_is_refused_with_the_field_s_name(refused: Ask, case: dict[str, Any]) -> None:
     said = refused(changed(case))
     assert said, "the API server accepts it"
-    path = next(iter(case["set"]))
-    word = next(part for part in reversed(path.split(".")) if not part.isdigit())
+    words = {next(part for part in reversed(path.split(".")) if not part.isdigit()) for path in case["set"]}
     around = case["field"].rsplit(".", 1)[-1].split("[")[0]
-    assert word in said or around in said, said
+    assert around in said or any(word in said for word in words), said
 
 
 @pytest.mark.parametrize("name", list(EXAMPLES.values()))

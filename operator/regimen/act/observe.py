@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 
 from regimen.act.arms import ServiceArms
 from regimen.act.cards import card_facts, lender_facts, rival_facts, stepped_aside
@@ -26,7 +25,6 @@ from regimen.spec.artifacts import (
     Stage,
     StageRecord,
     VersionManifest,
-    claim_key,
     dataset_prefix,
     manifest_key,
     prepared_key,
@@ -149,13 +147,8 @@ class Observer:
     def claimed(self, owner: Owner, spec: FineTuneJobSpec, model: str) -> tuple[str, Claim | None]:
         """The version asked for and who holds it. For Next: the one this job holds, else the first that nobody holds."""
         if spec.version != "Next":
-            return spec.version, document(self.store, claim_key(owner.namespace, model, spec.version), Claim)
-        claims = self.claims.of(owner.namespace, model)
-        ours = next((version for version, claim in claims.items() if claim.uid == owner.uid), None)
-        if ours is not None:
-            return ours, claims[ours]
-        minors = (f"v1.{minor}" for minor in count())
-        return next(version for version in minors if version not in claims and self._is_free(owner.namespace, model, version)), None
+            return spec.version, self.claims.of(owner.namespace, model, spec.version)
+        return self.claims.next_minor(owner.namespace, model, owner.uid, lambda version: self._is_free(owner.namespace, model, version))
 
     def _holds(self, claim: Claim) -> bool:
         """Whether the job that claimed a version still exists."""

@@ -67,6 +67,8 @@ def _closed(spec: FineTuneJobSpec, window: Window, facts: FineTuneFacts, now: fl
     start = next_opening(window, now)
     when = datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%d %H:%M UTC")
     text = f"window closed; goes on {when}{from_where(facts)}" if facts.adapter.begun else f"window opens {when}"
+    if facts.adapter.jobs and (facts.adapter.progress is None or facts.adapter.progress.checkpoint_step is None):
+        text += "; if the window is too short to get to one, lengthen window.duration"
     short = shortfall(spec.borrow, facts.lenders)
     text += f"; while it trains, {short}" if short else ""
     return say(facts, idle(facts), "WindowClosed", text, progress=facts.adapter.progress, again_after=min(60.0, max(1.0, start - now)))

@@ -272,3 +272,10 @@ def test_the_task_names_the_base_by_its_digest_and_how_often_to_keep_a_checkpoin
     assert BASE.weights is not None
     assert task["baseDigest"] == BASE.weights.sha256
     assert task["checkpoint"] == {"interval": "5m", "keep": 3}
+
+
+def test_a_window_that_was_too_short_for_a_checkpoint_is_said() -> None:
+    facts = replace(CLAIMED, adapter=training(OVERDUE, None, ends=FIRST.end, started=at(1, 2), ended=at(1, 5, 58)))
+    assert said(decide(facts, at(1, 7)))[2] == (
+        "window closed; goes on 2026-11-02 02:00 UTC, no checkpoint yet; if the window is too short to get to one, lengthen window.duration"
+    )
