@@ -151,7 +151,7 @@ def test_an_adapter_of_another_base_is_refused(hub: HubServer, mistral: Path, bu
     assert config["architectures"] == ["MistralForCausalLM"]
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    deeper = LlamaForCausalLM(LlamaConfig(vocab_size=100, hidden_size=64, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4))
+    deeper = LlamaForCausalLM(LlamaConfig(vocab_size=1000, hidden_size=64, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4))
     deeper.save_pretrained(tmp_path / "other")
     upload(peft_adapter(tmp_path / "other", tmp_path / "peft"), bucket, "other")
     code, said = pod(adopt_task(record(bucket, "baseline", "u", "weights"), "other"), bucket, tmp_path / "adopt")

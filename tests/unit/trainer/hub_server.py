@@ -40,7 +40,7 @@ class HubServer:
     repos: dict[str, Repo]
     token: str = "hf_right"
     cuts: list[int] = field(default_factory=list)
-    """Bytes after which the connections of the next transfers of large files end."""
+    """Bytes after which the connections of the next transfers of shards end."""
     unavailable: int = 0
     """How many requests are answered with 503."""
     ranges: bool = True
@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if hub.cuts and path.startswith("/cdn/"):
+        if hub.cuts and path.endswith(".safetensors"):
             body = body[: hub.cuts.pop(0)]
             self.close_connection = True
         hub.sent[path] = hub.sent.get(path, 0) + len(body)
