@@ -25,7 +25,7 @@ def run(task: ConvertTask, store: Store, scratch: Path) -> None:
     began = time.monotonic()
     stage.say("fetching base model and adapter")
     adapter = fetch_adapter(store, stage.record_of("adapter"), scratch / "adapter")
-    base = fetch_model(store, task.base_uri, scratch / "base")
+    base = fetch_model(store, task.base_uri, scratch / "base", task.base_digest)
     stage.say("merging")
     merged = merge(base, adapter, scratch / "merged")
     names = write_ggufs(task, stage, merged, scratch / "gguf")

@@ -76,7 +76,7 @@ def run(task: TrainTask, store: Store, scratch: Path) -> None:
         return
     began = time.monotonic()
     stage.say("fetching base model")
-    base = fetch_model(store, task.base_uri, scratch / "base")
+    base = fetch_model(store, task.base_uri, scratch / "base", task.base_digest)
     store.download(task.train_uri, scratch / "train.jsonl")
     stage.say("loading libraries")
     set_threads()
