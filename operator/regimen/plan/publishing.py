@@ -12,8 +12,8 @@ from regimen.spec.finetune import FineTuneJobSpec
 if TYPE_CHECKING:
     from regimen.plan.finetune import FineTuneFacts
 
-LIBRARY = "library."
-"""Begins the figures in which stages say which libraries they used."""
+LIBRARY, VERSION = "library.", "version@"
+"""Begin the figures in which stages say which libraries they used, and evaluations which versions they compared with."""
 
 
 def version_name(model: str, version: str) -> str:
@@ -75,8 +75,11 @@ def documents(owner: Owner, spec: FineTuneJobSpec, facts: "FineTuneFacts") -> tu
         figures=done["evaluation"].figures,
         published_at=done["evaluation"].finished_at,
     )
+    # Whom the figures compare with is in the record where it says so: what serves may be another by now.
+    recorded = {key.removeprefix(VERSION): str(name) for key, name in manifest.figures.items() if key.startswith(VERSION)}
+    against = recorded or {label: name for label, name, _ in facts.contenders}
     rows = next(task for task in dataset.manifest.tasks if task.name == spec.dataset_ref.task)
-    text = card(manifest, About(rows, dataset.task.output, {label: name for label, name, _ in facts.contenders})).encode()
+    text = card(manifest, About(rows, dataset.task.output, against)).encode()
     key = card_key(owner.namespace, model, version)
     bucket = manifest.gguf[0].uri.split("/")[2]
     named = Artifact(path=CARD, uri=f"s3://{bucket}/{key}", sha256=sha256(text).hexdigest(), bytes=len(text))
