@@ -37,7 +37,7 @@ from regimen.plan.version import VersionFacts
 from regimen.spec.artifacts import Claim, ServingRecord
 from regimen.spec.dataset import TrainingDatasetStatus
 from regimen.spec.phases import DatasetPhase, VersionPhase
-from regimen.spec.version import ArtifactStatus, ModelVersionStatus
+from regimen.spec.version import ArtifactStatus, ModelVersionStatus, Weights
 
 DATA = Path(__file__).parent / "data"
 SERVICE, ROLLOUT, JOB = owner("ModelService"), owner("ModelRollout", "openins-v1-0"), owner("FineTuneJob", "openins-v1-0")
@@ -105,9 +105,23 @@ def imported() -> list[Manifest]:
     return made(version.decide(owner("ModelVersion", "openins-baseline"), version_spec(), VersionFacts(None, None, None), SETTINGS).actions)
 
 
+def imported_from(**weights: Any) -> list[Manifest]:
+    spec = version_spec().model_copy(update={"weights": Weights.model_validate(weights)})
+    return made(version.decide(owner("ModelVersion", "openins-baseline"), spec, VersionFacts(None, None, None), SETTINGS).actions)
+
+
+def imported_from_hub() -> list[Manifest]:
+    token = {"secretKeyRef": {"name": "hf", "key": "token"}}
+    return imported_from(huggingFace={"repo": "owner/base", "revision": "0123456789abcdef0123456789abcdef01234567", "tokenFrom": token})
+
+
+def imported_from_claim() -> list[Manifest]:
+    return imported_from(persistentVolumeClaim={"claimName": "models", "path": "hf/openinsurancellm-llama3-8b"})
+
+
 PAIRS = {
     "train": train, "train-in-a-window": train_in_a_window, "servers": servers, "routers": lambda: router_manifests(SERVICE, service_spec(), SETTINGS), "routing": routing,
-    "prepare": prepare, "import": imported,
+    "prepare": prepare, "import": imported, "import-hub": imported_from_hub, "import-claim": imported_from_claim,
 }  # fmt: skip
 
 
@@ -140,7 +154,7 @@ def test_golden(name: str) -> None:
 
 def pods() -> Iterator[tuple[str, Manifest]]:
     """Every pod that the operator ever makes."""
-    for source in (train, train_in_a_window, servers, PAIRS["routers"], prepare, imported):
+    for source in (train, train_in_a_window, servers, PAIRS["routers"], prepare, imported, imported_from_hub, imported_from_claim):
         for item in source():
             if item["kind"] in {"Job", "Deployment"}:
                 yield item["metadata"]["name"], item["spec"]["template"]["spec"]

@@ -15,7 +15,7 @@ import pytest
 from hub_server import COMMIT, HubServer, Repo, hub_server
 
 from regimen.spec.artifacts import StageRecord, stage_record_key
-from regimen.spec.tasks import AdoptTask, ImportTask
+from regimen.spec.tasks import AdoptTask, ConvertTask, ImportTask
 from regimen.store import Store
 from regimen_trainer.stage import fetch_model
 
@@ -30,7 +30,7 @@ def hub(llama: Path) -> Iterator[HubServer]:
         yield running
 
 
-def pod(task: ImportTask | AdoptTask, bucket: dict[str, str], folder: Path) -> tuple[int, str]:
+def pod(task: ImportTask | AdoptTask | ConvertTask, bucket: dict[str, str], folder: Path) -> tuple[int, str]:
     """`regimen run-task` in a process of its own. Returns exit code and last words."""
     folder.mkdir(parents=True, exist_ok=True)
     said = folder / "termination-log"
@@ -63,6 +63,11 @@ def adopt_task(weights: StageRecord, uid: str) -> AdoptTask:
             "adapterUri": f"s3://regimen/{uid}/",
         }
     )
+
+
+def convert_task(weights: StageRecord, uid: str) -> ConvertTask:
+    common = adopt_task(weights, uid).model_dump(by_alias=True, exclude={"kind", "adapter_uri"})
+    return ConvertTask.model_validate({**common, "quantizations": ["F16"]})
 
 
 def record(bucket: dict[str, str], version: str, uid: str, stage: Any) -> StageRecord:
@@ -120,6 +125,11 @@ def test_import_cut_and_resumed_then_train_from_the_cache_and_adopt(
     assert pod(adopt_task(weights, "good"), bucket, tmp_path / "adopt") == (0, "")
     adopted = record(bucket, "v1.0", "good", "adapter")
     assert (adopted.figures["rank"], adopted.figures["modules"], adopted.image) == (4, 14, "trainer:test")
+    cache = {"REGIMEN_CACHE_DIR": str(tmp_path / "cache")}
+    assert pod(convert_task(weights, "good"), {**bucket, **cache}, tmp_path / "convert") == (0, "")
+    (gguf,) = record(bucket, "v1.0", "good", "gguf").files
+    assert Store.from_env(bucket).get_range(gguf.uri, 0, 4) == b"GGUF"
+    assert not (tmp_path / "convert/base").exists(), "the base was read from the node's cache"
     assert fetch_model(Store.from_env(bucket), prefix, tmp_path / "scratch", digest, tmp_path / "cache") == base, (
         "nothing wrote into the cache"
     )
@@ -151,7 +161,9 @@ def test_an_adapter_of_another_base_is_refused(hub: HubServer, mistral: Path, bu
     assert config["architectures"] == ["MistralForCausalLM"]
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    deeper = LlamaForCausalLM(LlamaConfig(vocab_size=100, hidden_size=64, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4))
+    deeper = LlamaForCausalLM(
+        LlamaConfig(vocab_size=1000, hidden_size=64, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4)
+    )
     deeper.save_pretrained(tmp_path / "other")
     upload(peft_adapter(tmp_path / "other", tmp_path / "peft"), bucket, "other")
     code, said = pod(adopt_task(record(bucket, "baseline", "u", "weights"), "other"), bucket, tmp_path / "adopt")

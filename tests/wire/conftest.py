@@ -21,7 +21,7 @@ from regimen.act.reconcile import Reconciler
 from regimen.store import Store, StoreUnavailableError
 
 ROOT = Path(__file__).parents[2]
-NAME = "wire-imp"
+NAME = "wire"
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,7 @@ class Hub:
 
     def revision(self, repo: str, revision: str) -> Revision:
         """What a commit, branch or pull request (refs/pr/N) holds now. Raises InputError, HubError."""
+        self._stop.clear()
         name = revision.replace("/", "%2F")
         body = self._patiently(lambda: self._json(f"{self.endpoint}/api/models/{repo}/revision/{name}?blobs=true", repo, revision))
         try:
@@ -212,7 +213,12 @@ class Hub:
         status, fields = response.status_code, self._fields
         if response.is_success:
             return
-        if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+        elsewhere = response.url.host != httpx.URL(self.endpoint).host  # a signed address that ran out: the hub gives another
+        if (
+            elsewhere
+            or status in {httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS}
+            or status >= httpx.codes.INTERNAL_SERVER_ERROR
+        ):
             raise _Cut(f"the hub answers {status}")
         code = response.headers.get("X-Error-Code", "")
         if code == "GatedRepo" or status == httpx.codes.FORBIDDEN:
@@ -231,7 +237,7 @@ class Hub:
         while True:
             try:
                 return call()
-            except (_Cut, httpx.TransportError) as error:
+            except (_Cut, httpx.RequestError) as error:
                 now = progress()
                 failures = 1 if now > before else failures + 1
                 before = now
@@ -240,6 +246,8 @@ class Hub:
                     raise HubError(f"{self._fields.endpoint}: {self.endpoint} failed {failures} times running: {reason}") from error
                 log("hub failed, trying again", level="warning", fault=type(error).__name__, failures=failures, bytes=now)
                 self._pause(min(60.0, 2.0**failures))
+                if self._stop.is_set():
+                    raise _Stopped from error
 
 
 @contextmanager

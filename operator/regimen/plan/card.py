@@ -17,10 +17,14 @@ from regimen.spec.finetune import Metric
 HUB_METRICS = {"agreement": "accuracy", "rougeL": "rouge"}
 """Figures that a hub knows under another name."""
 WORDS = {
-    "agreement": "agreement with the experts", "precision": "precision", "recall": "recall", "falseDenialRate": "false denials",
-    "falseApprovalRate": "false approvals", "unparseableRate": "answers without a label", "rougeL": "ROUGE-L against the final document",
+    "agreement": "agreement with the experts", "falseDenialRate": "false denials", "falseApprovalRate": "false approvals",
+    "unparseableRate": "answers without a label", "rouge1": "ROUGE-1 against the final document", "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L against the final document", "editDistance": "edit distance to the final document",
+    "quantizationDivergence": "mean KL divergence from 16 bit, nats", "flippedAnswers": "answers that quantising changed",
     "mcnemarP": "exact McNemar p-value of the difference",
 }  # fmt: skip
+"""Figures whose name does not say what they are."""
+FIGURES: tuple[str, ...] = (*get_args(Metric), "mcnemarP")
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def front_matter(manifest: VersionManifest, facts: About) -> dict[str, Any]:
 def _result(manifest: VersionManifest, facts: About) -> dict[str, Any]:
     lineage, figures = manifest.lineage, manifest.figures
     kind = "text-classification" if facts.output.type == "Label" else "text-generation"
-    measured = {name: figures.get(name) for name in get_args(Metric)}
+    measured = {name: figures.get(name) for name in FIGURES}
     return {
         "task": {"type": kind, "name": lineage.task},
         "dataset": {
@@ -69,7 +73,7 @@ def _result(manifest: VersionManifest, facts: About) -> dict[str, Any]:
             "revision": lineage.dataset_revision,
         },
         "metrics": [
-            {"type": HUB_METRICS.get(name, name), "name": WORDS[name], "value": round(value, 4)}
+            {"type": HUB_METRICS.get(name, name), "name": WORDS.get(name, name), "value": round(value, 4)}
             for name, value in measured.items()
             if isinstance(value, int | float)
         ],
@@ -101,9 +105,11 @@ def _evaluation(manifest: VersionManifest, facts: About) -> Iterator[str]:
     figures, others = manifest.figures, facts.contenders
     yield "## Evaluation\n"
     yield f"The quantised file, through the engine that serves it, on {_cell(figures.get('rows'))} held-out rows.\n"
-    names = [name for name in WORDS if name in figures or any(f"{name}@{label}" in figures for label in others)]
+    names = [name for name in FIGURES if name in figures or any(f"{name}@{label}" in figures for label in others)]
     head = ("figure", manifest.name, *(f"{label} ({version})" for label, version in others.items()))
-    yield from _table(head, [(WORDS[name], figures.get(name), *(figures.get(f"{name}@{label}") for label in others)) for name in names])
+    yield from _table(
+        head, [(WORDS.get(name, name), figures.get(name), *(figures.get(f"{name}@{label}") for label in others)) for name in names]
+    )
 
 
 def _files(manifest: VersionManifest) -> Iterator[str]:

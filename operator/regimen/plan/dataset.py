@@ -74,7 +74,7 @@ def decide(owner: Owner, spec: TrainingDatasetSpec, facts: DatasetFacts, setting
             facts,
             DatasetPhase.INVALID,
             "TokenizerMissing",
-            f"tokens.baseRef.name: ModelVersion {name} with weights does not exist; create it",
+            f"tokens.baseRef.name: ModelVersion {name} has no verified weights; create it with weights, or wait for its import",
         )
     if facts.job is not None and facts.job.failed:
         phase, reason = (DatasetPhase.INVALID, "InputRefused") if facts.job.exit_code == 2 else (DatasetPhase.FAILED, "PrepareFailed")

@@ -84,8 +84,10 @@ def _missing(spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[str, str] | N
             f"baseRef.name: ModelVersion {spec.base_ref.name} is {base.status.phase or 'new'}: {base.status.message or ''}",
         )
     if base.weights is None:
-        text = f"baseRef.name: ModelVersion {spec.base_ref.name} has no verified weights; wait for its next pass"
-        return "BaseNotReady", text
+        return (
+            "BaseNotVerified",
+            f"baseRef.name: ModelVersion {spec.base_ref.name} has no verified weights in its status; wait for its next pass",
+        )
     for label, version, gguf in facts.contenders:
         if gguf is None:
             text = f"evaluation.compareWith: {label} ({version}) has no GGUF to compare with"

@@ -6,6 +6,7 @@ from regimen.plan.actions import Action, Put, PutOnce
 from regimen.plan.card import About, card
 from regimen.plan.common import Owner
 from regimen.plan.finetune_facts import FineTuneFacts, version_name
+from regimen.plan.gates import evaluated_against
 from regimen.plan.published import quantization_of
 from regimen.spec.artifacts import CARD, Artifact, Lineage, StageRecord, VersionManifest, card_key, manifest_key
 from regimen.spec.finetune import FineTuneJobSpec
@@ -69,8 +70,9 @@ def documents(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> tupl
         figures=done["evaluation"].figures,
         published_at=done["evaluation"].finished_at,
     )
+    against = evaluated_against(manifest.figures, facts.contenders)
     rows = next(task for task in dataset.manifest.tasks if task.name == spec.dataset_ref.task)
-    text = card(manifest, About(rows, dataset.task.output, {label: name for label, name, _ in facts.contenders})).encode()
+    text = card(manifest, About(rows, dataset.task.output, against)).encode()
     key = card_key(owner.namespace, model, version)
     bucket = manifest.gguf[0].uri.split("/")[2]
     named = Artifact(path=CARD, uri=f"s3://{bucket}/{key}", sha256=sha256(text).hexdigest(), bytes=len(text))

@@ -85,8 +85,8 @@ WAITS = {
         replace(READY, base=BaseFacts(BASE.spec, ModelVersionStatus(phase=VersionPhase.IMPORTING, message="verifying"))),
         "baseRef.name: ModelVersion openins-baseline is Importing: verifying",
     ),
-    "BaseNotReady ": (
-        replace(READY, base=BaseFacts(BASE.spec, ModelVersionStatus(phase=VersionPhase.READY))), "has no verified weights; wait for its next pass"
+    "BaseNotVerified": (
+        replace(READY, base=BaseFacts(BASE.spec, ModelVersionStatus(phase=VersionPhase.READY))), "has no verified weights in its status; wait"
     ),
     "ContenderMissing": (replace(READY, contenders=(("Serving", "openins-v0.9", None),)), "evaluation.compareWith: Serving (openins-v0.9) has no GGUF"),
     "NoNode": (replace(CLAIMED, cards=()), "no node matches placement.nodeSelector; label one"),
@@ -105,7 +105,7 @@ def test_each_wait_names_field_and_remedy_and_does_nothing(reason: str) -> None:
     facts, text = WAITS[reason]
     plan = decide(facts)
     phase, why, message = said(plan)
-    assert (phase, why, plan.actions) == ("Waiting", reason.strip(), ())
+    assert (phase, why, plan.actions) == ("Waiting", reason, ())
     assert text in message
 
 

@@ -40,9 +40,11 @@ class HubServer:
     repos: dict[str, Repo]
     token: str = "hf_right"
     cuts: list[int] = field(default_factory=list)
-    """Bytes after which the connections of the next transfers of large files end."""
+    """Bytes after which the connections of the next transfers of shards end."""
     unavailable: int = 0
     """How many requests are answered with 503."""
+    expired: int = 0
+    """How many addresses of large files have run out when they are used."""
     ranges: bool = True
     spoiled: int = 0
     """How many transfers of large files have a wrong byte."""
@@ -85,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(503)
         elif path.startswith("/api/models/"):
             self._api(path.removeprefix("/api/models/"))
+        elif path.startswith("/cdn/") and hub.expired > 0:
+            hub.expired -= 1
+            self._answer(403)
         elif path.startswith("/cdn/"):
             repo, _, name = path.removeprefix("/cdn/").partition("/resolve/")
             self._bytes(path, hub.repos[repo].files[name.split("/", 1)[1]], {})
@@ -132,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if hub.cuts and path.startswith("/cdn/"):
+        if hub.cuts and path.endswith(".safetensors"):
             body = body[: hub.cuts.pop(0)]
             self.close_connection = True
         hub.sent[path] = hub.sent.get(path, 0) + len(body)

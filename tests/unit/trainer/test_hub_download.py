@@ -135,6 +135,13 @@ def test_a_hub_that_recovers_is_waited_for_and_one_that_does_not_is_given_up(ser
         client(server).revision("owner/base", COMMIT)
 
 
+def test_an_address_that_ran_out_is_asked_for_again(server: HubServer, tmp_path: Path) -> None:
+    server.expired = 2
+    hub = client(server)
+    revision = hub.revision("owner/base", COMMIT)
+    assert hub.fetch(revision, shard_of(revision), tmp_path).read_bytes() == llama()[SHARD]
+
+
 def test_nobody_there_is_given_up_too() -> None:
     pauses: list[float] = []
     with pytest.raises(HubError, match=r"failed 8 times running: ConnectError"):

@@ -114,6 +114,14 @@ def test_an_interrupted_import_does_not_fetch_again_what_is_in_the_bucket(
     assert server.asked(shards[1]) == [None]
 
 
+def test_a_mirror_that_promises_nothing_gives_the_same_model(server: HubServer, tmp_path: Path) -> None:
+    server.repos["owner/base"].promises = False
+    where = bucket()
+    done = run(hub_task(server), where, tmp_path)
+    assert done.figures["weightsDigest"] == DIGEST
+    assert {file.path: file.bytes for file in done.files if file.path in TAKEN} == {name: len(llama()[name]) for name in TAKEN}
+
+
 def test_the_token_is_taken_from_the_environment(server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"tokenFrom: owner/gated is gated"):
         run(hub_task(server, "owner/gated"), bucket(), tmp_path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from regimen.sizing.memory import training_memory
 from regimen.spec.artifacts import ModelShape
 from regimen.spec.finetune import Method
 from regimen_trainer.stage import Figures, libraries
@@ -24,6 +25,11 @@ from regimen_trainer.training.stop import Stop
 
 Sizes = Callable[[ModelShape, Method, int, bool], int]
 """Bytes that a step takes at its peak: of a shape, by a method, with so many rows of maxLength at once, with or without checkpointing."""
+
+
+def bytes_of(shape: ModelShape, method: Method, micro_batch: int, activation_checkpointing: bool) -> int:
+    """The operator's estimate: what it reckons a card holds, training asks of it."""
+    return training_memory(shape, method, micro_batch, activation_checkpointing).total
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,9 @@ def begin(method: Method, sources: Sources, place: Place, report: Report, stop: 
     report.say(f"loading base model: {steps.total} steps of {method.batch_size} rows")
     model = with_adapters(load_base(method, sources.base), method)
     way = (
-        AtOnce(found.micro_batch, found.activation_checkpointing) if found else first_way(method, shape_of(model, sources.base), rows, None)
+        AtOnce(found.micro_batch, found.activation_checkpointing)
+        if found
+        else first_way(method, shape_of(model, sources.base), rows, bytes_of)
     )
     training = Training(
         method=method, rows=rows, steps=steps, model=model, tokenizer=tokenizer, checkpoints=checkpoints,
