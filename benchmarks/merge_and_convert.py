@@ -10,12 +10,14 @@ Runs where the trainer's tools are (the trainer image), for about five minutes.
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,11 @@ STAGES = {"merging": "merge", "converting": "convert", "quantizing": "quantize"}
 
 @dataclass
 class Measured:
-    """Seconds of each stage and of the whole; peak memory and disk in MiB, MiB written."""
+    """Seconds of each stage, of the whole and of processors; peak memory and disk in MiB, bytes written by process."""
 
     stages: dict[str, float] = field(default_factory=dict)
     wall: float = 0
+    processor: float = 0
     memory: float = 0
     disk: float = 0
     written: dict[int, int] = field(default_factory=dict)
@@ -63,7 +66,9 @@ def main() -> None:
         said = differences(ours / f"m-{name}.gguf", usual / f"{name}.gguf")
         print(f"{name}: {len(said)} tensors differ" + "".join(f"\n  {tensor}: {what}" for tensor, what in sorted(said.items())[:5]))
     one, other = runs["regimen, one pass"], runs["peft in 32 bit, script, llama-quantize"]
-    print(f"\nregimen / usual: time {one.wall / other.wall:.2f}, memory {one.memory / other.memory:.3f}, disk {one.disk / other.disk:.2f}")
+    print(
+        f"\nregimen / usual: time {one.wall / other.wall:.2f}, processor time {one.processor / other.processor:.2f}, memory {one.memory / other.memory:.3f}, disk {one.disk / other.disk:.2f}"
+    )
     for folder in (ours, usual, halved):
         shutil.rmtree(folder)
 
@@ -86,12 +91,20 @@ def fresh(folder: Path) -> Path:
 
 def report(runs: dict[str, Measured]) -> None:
     stages = list(STAGES.values())
-    print("| | " + " | ".join(f"{stage}, s" for stage in stages) + " | wall, s | peak memory, MiB | written, MiB | fullest disk, MiB |")
-    print("|---" * (len(stages) + 5) + "|")
+    print(
+        "| | "
+        + " | ".join(f"{stage}, s" for stage in stages)
+        + " | wall, s | processor, s | peak memory, MiB | written, MiB | fullest disk, MiB |"
+    )
+    print("|---" * (len(stages) + 6) + "|")
     for name, run in runs.items():
         cells = [f"{run.stages[stage]:.1f}" if stage in run.stages else "–" for stage in stages]
         written = sum(run.written.values()) / MIB
-        print(f"| {name} | " + " | ".join(cells) + f" | {run.wall:.1f} | {run.memory:.0f} | {written:.0f} | {run.disk:.0f} |")
+        print(
+            f"| {name} | "
+            + " | ".join(cells)
+            + f" | {run.wall:.1f} | {run.processor:.1f} | {run.memory:.0f} | {written:.0f} | {run.disk:.0f} |"
+        )
     print()
 
 
@@ -101,20 +114,21 @@ def measured(command: list[Any], folder: Path) -> Measured:
     process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     sampler = threading.Thread(target=sample, args=(process.pid, folder, result, ended))
     sampler.start()
-    begun = [("start", started)]
+    begun: list[tuple[str, float]] = []
     assert process.stderr is not None
     for line in process.stderr:
         if line.strip() in STAGES:
             begun.append((STAGES[line.strip()], time.monotonic()))
         elif "merging and quantizing" not in line:
             sys.stderr.write(line)
-    status = process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    result.processor = usage.ru_utime + usage.ru_stime
     ended.set()
     sampler.join()
     result.wall = time.monotonic() - started
     if status:
         raise SystemExit(f"{command} ended with status {status}")
-    for (stage, start), (_, end) in zip(begun[1:], [*begun[2:], ("end", time.monotonic())], strict=True):
+    for (stage, start), (_, end) in pairwise([*begun, ("end", time.monotonic())]):
         result.stages[stage] = result.stages.get(stage, 0) + end - start
     return result
 

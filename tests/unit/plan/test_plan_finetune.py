@@ -205,6 +205,12 @@ def test_each_stage_starts_its_job(facts: FineTuneFacts, kind: str, phase: str) 
     assert ("nvidia.com/gpu" in job["spec"]["template"]["spec"]["containers"][0]["resources"].get("limits", {})) is (kind == "train")
 
 
+def test_conversion_is_told_the_lineage_that_it_writes_into_the_files() -> None:
+    _, task = task_of(decide(TRAINED))
+    said_of = {key: value for key, value in task["lineage"].items() if value}
+    assert {"baseRef", "dataset", "datasetRevision", "task", "fineTuneJob"} <= said_of.keys()
+
+
 @pytest.mark.parametrize(
     ("facts", "field", "reason"),
     [(CLAIMED, "adapter", "TrainFailed"), (TRAINED, "gguf", "ConvertFailed"), (CONVERTED, "evaluation", "EvaluateFailed")],

@@ -20,7 +20,7 @@ class GgufFile:
     path: Path
     types: Mapping[str, Any]
     offsets: Mapping[str, int]
-    bytes: int
+    size: int
     _descriptor: int
 
     @classmethod

@@ -79,7 +79,7 @@ def write_ggufs(
         file.finish()
     return {
         "weights": sum(prod(target.shape) for target in layout.targets),
-        "bytesWritten": sum(file.bytes for file in files),
+        "bytesWritten": sum(file.size for file in files),
         "passSeconds": round(time.monotonic() - began, 1),
     }
 
