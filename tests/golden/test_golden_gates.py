@@ -11,18 +11,22 @@ from plan_builders import DIGEST, SETTINGS, artifact, dataset_spec, job_spec, ow
 
 from regimen.plan import finetune
 from regimen.plan.actions import Plan
-from regimen.plan.finetune import BaseFacts, DatasetFacts, FineTuneFacts, JobStageFacts
+from regimen.plan.finetune_facts import BaseFacts, DatasetFacts, FineTuneFacts, JobStageFacts
+from regimen.plan.training import TrainingFacts
 from regimen.spec.artifacts import Claim
 from regimen.spec.phases import DatasetPhase, VersionPhase
-from regimen.spec.version import ModelVersionStatus
+from regimen.spec.version import ArtifactStatus, ModelVersionStatus
 
 GOLDEN = Path(__file__).parent / "data" / "gates.yaml"
 JOB = owner("FineTuneJob", "openins-v1-1")
 FACTS = FineTuneFacts(
-    base=BaseFacts(version_spec(), ModelVersionStatus(phase=VersionPhase.READY)),
+    base=BaseFacts(
+        version_spec(),
+        ModelVersionStatus(phase=VersionPhase.READY, artifacts=[ArtifactStatus(kind="weights", uri="s3://x/", sha256=DIGEST, bytes=1)]),
+    ),
     dataset=DatasetFacts(revision(), dataset_spec().tasks[1], DatasetPhase.READY, ""), version="v1.1",
     claim=Claim(job=JOB.path, uid=JOB.uid, dataset_revision=f"sha256:{DIGEST}"), manifest=None, version_exists=False,
-    contenders=(("Serving", "openins-v1.0", artifact("a.gguf")),), adapter=JobStageFacts(record("adapter")),
+    contenders=(("Serving", "openins-v1.0", artifact("a.gguf")),), adapter=TrainingFacts(record=record("adapter")),
     gguf=JobStageFacts(record("gguf", [artifact("openins-v1.1-Q5_K_M.gguf")])),
 )  # fmt: skip
 FIGURES: dict[str, Any] = {
