@@ -4,16 +4,17 @@ Knows numbers per case and which cases belong together. Every metric of an evalu
 bootstrap serves them all. Cases of one policy or patient resemble each other: groups are drawn, not cases (Davison and Hinkley,
 Bootstrap Methods and their Application, 1997, section 3.8). The bootstrap cannot imagine what never occurred: where two versions
 differ on no case of forty it is certain that they never will. So the interval of a paired share is never tighter than that of
-Agresti and Min, Statistics in Medicine 24 (2005) 729, which adds half a case to each cell of the table.
+Agresti and Min, Statistics in Medicine 24 (2005) 729, which adds half a case to each cell of the table, and that of a version's own share
+never tighter than Clopper and Pearson's; groups then count as one case each.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import betaincinv, ndtri
 from scipy.stats import binomtest
 
 Array = NDArray[np.float64]
@@ -95,14 +96,27 @@ class Bootstrap:
             left -= some
 
     def estimate(self, metric: Ratio) -> Estimate | None:
-        """A version's own figure. None where the denominator is empty."""
+        """A version's own figure. None where the denominator is empty.
+
+        >>> never = Bootstrap(range(40)).estimate(Ratio(np.zeros(40), np.ones(40)))
+        >>> never.lower, round(never.upper, 3)
+        (0.0, 0.072)
+        """
         value = metric.value
         if value is None:
             return None
         if self.groups < FEWEST_GROUPS:
             return Estimate(value)
         sums = self.sums([metric.numerator, metric.denominator])
-        return _bounded(value, _divided(sums[:, 0], sums[:, 1]))
+        found = _bounded(value, _divided(sums[:, 0], sums[:, 1]))
+        if found.lower is None or found.upper is None or not _are_flags(metric.numerator, metric.denominator):
+            return found
+        low, high = clopper_pearson(value, self._independent(metric.denominator > 0))
+        return replace(found, lower=min(found.lower, low), upper=max(found.upper, high))
+
+    def _independent(self, base: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> int:
+        """Groups among some cases."""
+        return len(np.unique(self._code[base]))
 
     def difference(self, ours: Ratio, theirs: Ratio) -> Estimate | None:
         """Ours minus theirs, over the same cases. None where either has no cases.
@@ -124,12 +138,10 @@ class Bootstrap:
     def _moderated(self, found: Estimate, ours: Ratio, theirs: Ratio) -> Estimate:
         """No tighter than Agresti and Min's interval, for shares of the same cases; groups count as one case each."""
         base = ours.denominator > 0
-        shares = np.array_equal(ours.denominator, theirs.denominator) and bool(
-            np.isin(np.concatenate((ours.numerator, theirs.numerator, ours.denominator)), (0.0, 1.0)).all()
-        )
+        shares = np.array_equal(ours.denominator, theirs.denominator) and _are_flags(ours.numerator, theirs.numerator, ours.denominator)
         if not shares or found.lower is None or found.upper is None or found.standard_error is None:
             return found
-        cases, independent = int(base.sum()), len(np.unique(self._code[base]))
+        cases, independent = int(base.sum()), self._independent(base)
         scale = independent / cases
         wins = scale * float(((ours.numerator > theirs.numerator) & base).sum())
         losses = scale * float(((theirs.numerator > ours.numerator) & base).sum())
@@ -162,13 +174,16 @@ def mcnemar(ours: Sequence[bool], theirs: Sequence[bool]) -> float:
     return float(binomtest(wins, wins + losses, 0.5).pvalue) if wins + losses else 1.0
 
 
-def share_at_most(count: int, of: int) -> float:
-    """Upper 95 % bound of a share (Clopper and Pearson, Biometrika 26 (1934) 404).
+def clopper_pearson(share: float, of: float) -> tuple[float, float]:
+    """Bounds of a share of so many independent cases, each with 95 % confidence (Clopper and Pearson, Biometrika 26 (1934) 404).
 
-    >>> round(share_at_most(0, 64), 4)
-    0.0457
+    >>> low, high = clopper_pearson(0.0, 64)
+    >>> low, round(high, 4)
+    (0.0, 0.0457)
     """
-    return float(binomtest(count, of, alternative="less").proportion_ci(LEVEL).high)
+    count = share * of
+    low = float(betaincinv(count, of - count + 1, 1 - LEVEL)) if count > 0 else 0.0
+    return low, float(betaincinv(count + 1, of - count, LEVEL)) if count < of else 1.0
 
 
 def share_seen(of: int) -> float:
@@ -178,6 +193,11 @@ def share_seen(of: int) -> float:
     0.0248
     """
     return float(1 - (1 - POWER) ** (1 / of))
+
+
+def _are_flags(*columns: Array) -> bool:
+    """Whether all are of zeros and ones."""
+    return all(bool(np.isin(column, (0.0, 1.0)).all()) for column in columns)
 
 
 def _divided(part: Array, whole: Array) -> Array:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
-from regimen.stats.paired import DRAWS, Bootstrap, Ratio, agresti_min, mcnemar, share_at_most, share_seen
+from regimen.stats.paired import DRAWS, Bootstrap, Ratio, agresti_min, clopper_pearson, mcnemar, share_seen
 
 
 def right(flags: list[int] | np.ndarray) -> Ratio:
@@ -93,6 +93,7 @@ def test_agresti_min_is_a_difference_with_room(wins: int, losses: int, cases: in
 
 
 def test_bounds_of_a_share() -> None:
-    assert share_at_most(64, 64) == 1.0
+    assert clopper_pearson(1.0, 64)[1] == 1.0
+    assert clopper_pearson(3 / 64, 64)[0] == pytest.approx(binomtest(3, 64, alternative="greater").proportion_ci(0.95).low)
     assert 1 - (1 - share_seen(64)) ** 64 == pytest.approx(0.8)
-    assert share_at_most(3, 64) == pytest.approx(0.1166, abs=1e-3)
+    assert clopper_pearson(3 / 64, 64)[1] == pytest.approx(binomtest(3, 64, alternative="less").proportion_ci(0.95).high)

@@ -47,7 +47,7 @@ def write_report(report: Report, figures: Mapping[str, object], folder: Path) ->
 def render(report: Report) -> str:
     """The page."""
     environment = Environment(loader=PackageLoader("regimen_trainer"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"number": number, "plural": plural, "share": share, "points": points, "chance": chance}
+    environment.filters |= {"number": number, "plural": plural, "share": share, "points": points, "chance": chance, "nats": nats}
     return environment.get_template("evaluation_report.html.jinja").render(
         report=report, summary=summary(report), attention=attention(report), shown=shown(report), titled=titled, percent=percent,
         whisker=whisker, spread_of=spread_of, axis=difference_axis(report.pairings), stacked=stacked, top=TOP,
@@ -127,6 +127,15 @@ def chance(value: float) -> str:
     ('0.031', 'under 0.0001', '1')
     """
     return "under 0.0001" if value < 1e-4 else f"{value:.2g}"
+
+
+def nats(value: float | None) -> str:
+    """A divergence.
+
+    >>> nats(0.01234), nats(1.5e-5), nats(0.0), nats(None)
+    ('0.0123', 'under 0.0001', '0', '–')
+    """
+    return "–" if value is None else "0" if not value else "under 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
 def points(value: float | None, sign: bool = False) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regimen.spec.artifacts import Artifact
-from regimen.stats.paired import Array, Bootstrap, Estimate, Ratio, share_at_most, share_seen
+from regimen.stats.paired import Array, Bootstrap, Estimate, Ratio, clopper_pearson, share_seen
 from regimen_trainer.engine import Engine
 from regimen_trainer.evaluation.answers import Answer, Asking, Served, served
 from regimen_trainer.evaluation.cases import Case
@@ -70,7 +70,7 @@ class Changed:
         }  # fmt: skip
         if self.flips is not None:
             told |= {
-                "flippedAnswers": self.flips / rows, "flippedAnswers:upper": share_at_most(self.flips, rows),
+                "flippedAnswers": self.flips / rows, "flippedAnswers:upper": clopper_pearson(self.flips / rows, rows)[1],
                 "flippedAnswers:detectable": share_seen(rows), "flippedRows": self.flips,
             }  # fmt: skip
         return told
