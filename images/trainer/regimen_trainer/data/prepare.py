@@ -29,7 +29,7 @@ from regimen_trainer.data.memory import Memory
 from regimen_trainer.data.sides import Fresh, Placed, place, prefixes
 from regimen_trainer.data.table import Workbench
 from regimen_trainer.data.texts import Recipe, mark
-from regimen_trainer.errors import InputError
+from regimen_trainer.errors import InputError, TrainerError
 
 LEFT_OUT = frozenset({"pending", "low quality"})
 """Reasons that are choices and not faults: they do not count against maxRejectedPercent."""
@@ -332,13 +332,19 @@ def _clean(bench: Workbench, spec: TrainingDatasetSpec, source: SourceOutcome, m
     if fresh:
         _draw(bench, shape)
         _fresh_rows(bench, spec, source, memory)
-    parts = [f"FROM {view}_{name}" for view in ("state", "fresh") if _has(bench, f"{view}_{name}")]
-    # What this revision says of a row is newer than what the memory says.
+    views = [f"{view}_{name}" for view in ("state", "fresh") if _has(bench, f"{view}_{name}")]
+    places = " UNION ALL ".join(f"SELECT seq, print, file, place FROM {view}" for view in views)
+    # What this revision says of a row is newer than what the memory says. seq counts all rows that ever were, without a gap.
     bench.run(
-        f"CREATE TABLE all_{name} AS SELECT a.* EXCLUDE (seq, golden, file, place), row_number() OVER (ORDER BY seq) - 1 AS seq, "
-        "coalesce(j.golden, false) AS golden, coalesce(j.file, a.file) AS file, coalesce(j.row, a.place) AS place, j.print IS NOT NULL AS present "
-        f"FROM ({' UNION ALL BY NAME '.join(parts)}) a LEFT JOIN (FROM judged_{name} WHERE reason IS NULL) j ON j.print = a.print ORDER BY seq"
+        f"CREATE TABLE here_{name} AS SELECT r.seq AS own, coalesce(j.golden, false) AS golden, coalesce(j.file, r.file) AS file, "
+        "coalesce(j.row, r.place) AS place, j.print IS NOT NULL AS present "
+        f"FROM ({places}) r LEFT JOIN (FROM judged_{name} WHERE reason IS NULL) j ON j.print = r.print ORDER BY r.seq"
     )
+    # Side by side, since both are in the order of seq: a join would have to hold the texts, or sort them.
+    texts_ = " UNION ALL BY NAME ".join(f"FROM {view}" for view in views)
+    bench.run(f"CREATE TABLE all_{name} AS SELECT a.* EXCLUDE (golden, file, place), h.* FROM ({texts_}) a POSITIONAL JOIN here_{name} h")
+    if bench.one(f"SELECT count(*) FROM all_{name} WHERE seq IS DISTINCT FROM own"):
+        raise TrainerError(f"the memory's rows of {name} are not in their order; restore it from a backup")
 
 
 def _draw(bench: Workbench, shape: Shape) -> None:
@@ -417,8 +423,8 @@ def _place(bench: Workbench, spec: TrainingDatasetSpec, source: SourceOutcome, m
     )
     _keep_pairs(bench, name, source.placed, memory)
     bench.run(
-        f"CREATE TABLE rows_{name} AS SELECT a.* EXCLUDE (prefix, size, bits_0, bits_1, bits_2, bits_3), s.side FROM all_{name} a JOIN sides_{name} s USING (seq) "
-        "WHERE a.present ORDER BY seq"
+        f"CREATE TABLE rows_{name} AS SELECT a.* EXCLUDE (own, prefix, size, bits_0, bits_1, bits_2, bits_3), s.side "
+        f"FROM all_{name} a POSITIONAL JOIN sides_{name} s WHERE a.present"
     )
     source.quarantined = int(bench.one(f"SELECT count(*) FROM rows_{name} WHERE side = 2"))
     source.used -= source.quarantined
