@@ -102,7 +102,7 @@ def upload_data(store: Store, folder: Path) -> None:
 def model_key() -> str:
     """Names the model that production runs today: by the code that makes it."""
     digest = hashlib.sha256()
-    for path in sorted((ROOT / "images/trainer/regimen_trainer").rglob("*model*.py")):
+    for path in sorted((ROOT / "images/trainer/regimen_trainer/generator").glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

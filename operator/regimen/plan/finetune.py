@@ -30,8 +30,9 @@ def decide(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: 
         return say(facts, JobPhase.WAITING, *waiting)
     if facts.base is None or facts.dataset is None or facts.dataset.manifest is None or facts.version is None:
         raise AssertionError("_missing lets nothing through that is missing")
-    # What trains already has shown that it fits.
-    too_large = refusal(spec, facts.estimate) if not facts.adapter.begun and facts.adapter.record is None else None
+    # What trains already has shown that it fits, and what is not trained needs no card.
+    to_train = spec.adapter is None and not facts.adapter.begun and facts.adapter.record is None
+    too_large = refusal(spec, facts.estimate) if to_train else None
     if too_large is not None:
         return say(facts, JobPhase.FAILED, "DoesNotFit", too_large)
     abandoned = facts.claim is not None and facts.holder_gone and facts.manifest is None
