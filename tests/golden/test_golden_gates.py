@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from plan_builders import DIGEST, SETTINGS, artifact, dataset_spec, job_spec, owner, record, revision, version_spec
+from plan_builders import AT, DIGEST, SETTINGS, artifact, dataset_spec, job_spec, owner, record, revision, version_spec
 
 from regimen.plan import finetune
 from regimen.plan.actions import Plan
@@ -55,7 +55,7 @@ def plan_of(case: str) -> Plan:
     gates, changes = CASES[case]
     spec = job_spec(version="v1.1", evaluation={"compareWith": ["Serving"], "gates": gates})
     facts = replace(FACTS, evaluation=JobStageFacts(record("evaluation", **(FIGURES | changes))))
-    return finetune.decide(JOB, spec, facts, SETTINGS)
+    return finetune.decide(JOB, spec, facts, SETTINGS, AT.timestamp())
 
 
 def seen(plan: Plan) -> dict[str, Any]:

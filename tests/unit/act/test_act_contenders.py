@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from regimen.act.observe import Observer
-from regimen.plan.finetune import BaseFacts
+from regimen.plan.finetune_facts import BaseFacts
 from regimen.spec.artifacts import manifest_key
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus

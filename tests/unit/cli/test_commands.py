@@ -84,7 +84,7 @@ def test_version(arguments: tuple[str, ...]) -> None:
 def test_examples_are_valid_and_fit_each_other() -> None:
     result = run("validate", "--strict", str(ROOT / "examples"))
     assert result.exit_code == 0, result.output
-    assert "9 checked, 2 of other groups skipped, 0 wrong, 0 doubtful" in result.output
+    assert "23 checked, 3 of other groups skipped, 0 wrong, 0 doubtful" in result.output
 
 
 def test_the_same_documents_as_one_stream() -> None:

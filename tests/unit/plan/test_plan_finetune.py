@@ -265,7 +265,7 @@ def test_conversion_keeps_16_bit_where_a_gate_compares_with_it() -> None:
 
 def test_only_what_was_asked_for_is_published() -> None:
     whole = GGUF.model_copy(update={"path": "openins-v1.0-F16.gguf"})
-    (put,) = decide(replace(EVALUATED, gguf=JobStageFacts(record("gguf", [GGUF, whole])))).actions
+    _, put = decide(replace(EVALUATED, gguf=JobStageFacts(record("gguf", [GGUF, whole])))).actions
     assert isinstance(put, PutOnce)
     assert [file.path for file in VersionManifest.model_validate_json(put.data).gguf] == [GGUF.path]
 
