@@ -1,7 +1,7 @@
 """Files of a Hugging Face hub, by its two HTTP routes: what a revision holds, and a file of it.
 
 huggingface_hub is not used for this: it throws a partial file away when its process ends, and does not compare what it fetched with the
-digest that the hub promises (decision 0012). Here a file continues where it was cut, within a process and after it, and counts only once its
+digest that the hub promises (decision 0013). Here a file continues where it was cut, within a process and after it, and counts only once its
 size and digest are right. Knows nothing of models or buckets.
 
     HubError (TrainerError)     the hub cannot be reached, or goes on failing; another try may help
