@@ -3,7 +3,8 @@
     python images/inside.py trainer -- python -m pytest tests/images
 
 For what can only be tried where torch and llama.cpp are: tests and benchmarks. The tree is at /src, read-only; the rest of the file system
-is the image's and is thrown away afterwards. pytest is put beside it, since no image has it. Knows build.py; needs root, like it.
+is the image's and is thrown away afterwards. pytest is put beside it, since no image has it, and the cache read-only, for the S3 server
+in it. Knows build.py; needs root, like it.
 """
 
 import hashlib
@@ -14,23 +15,26 @@ from pathlib import Path
 
 from build import IMAGES, KEY_LENGTH, ROOT, BuildError, Workshop, build_images, only_one, run
 
-PYTEST = ("pytest", "pytest-timeout", "hypothesis")
-CODE = ("operator", "images/trainer", "images/server")
+PYTEST = ("pytest", "pytest-timeout")
+CODE = ("operator", "images/trainer", "images/server", "tests")
 TREE, TOOLS = "/src", "/opt/tests"
 
 
 def pytest_of(workshop: Workshop) -> Path:
-    """A folder with pytest, made once; it has no compiled parts, so that any Python of an image takes it."""
-    folder = workshop.build / ("pytest-" + hashlib.sha256(" ".join(PYTEST).encode()).hexdigest()[:KEY_LENGTH])
+    """A folder with pytest in the locked versions, made once; it has no compiled parts, so that any Python of an image takes it."""
+    lock = ROOT / "requirements.lock"
+    folder = workshop.build / ("pytest-" + hashlib.sha256(" ".join(PYTEST).encode() + lock.read_bytes()).hexdigest()[:KEY_LENGTH])
     if not (folder / "complete").exists():
-        run([workshop.tools, "-m", "pip", "install", "-q", "--no-compile", "--target", folder, *PYTEST], workshop.log("pytest"))
+        log = workshop.log("pytest")
+        run([workshop.tools, "-m", "pip", "install", "-q", "--no-compile", "--target", folder, "--constraint", lock, *PYTEST], log)
         (folder / "complete").touch()
     return folder
 
 
 def inside(image: str, command: list[str]) -> int:
     """Run the command; returns its exit status. Raises BuildError where the image cannot be built."""
-    workshop = Workshop(Path(os.environ.get("REGIMEN_CACHE", "/var/cache/regimen")), "cpu")
+    cache = Path(os.environ.get("REGIMEN_CACHE", "/var/cache/regimen"))
+    workshop = Workshop(cache, "cpu")
     with only_one(workshop.build):
         ref = build_images([image], workshop)[image]["ref"]
         beside = pytest_of(workshop)
@@ -50,6 +54,10 @@ def inside(image: str, command: list[str]) -> int:
         TREE,
         "--env",
         f"PYTHONPATH={paths}",
+        "--env",
+        f"REGIMEN_CACHE={cache}",
+        "-v",
+        f"{cache}:{cache}:ro",
         "-v",
         f"{ROOT}:{TREE}:ro",
         "-v",

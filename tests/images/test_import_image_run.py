@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import COMMIT, HubServer, Repo, hub_server
 
+from hub_server import COMMIT, HubServer, Repo, hub_server
 from regimen.spec.artifacts import StageRecord, stage_record_key
 from regimen.spec.tasks import AdoptTask, ConvertTask, ImportTask
 from regimen.store import Store

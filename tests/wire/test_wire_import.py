@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import COMMIT, TAKEN, HubServer, Repo, hub_server, llama, write_folder
 from wire_world import Wire
 
+from hub_server import COMMIT, TAKEN, HubServer, Repo, hub_server, llama, write_folder
 from regimen.spec.artifacts import StageRecord, content_digest, stage_record_key
 from regimen.spec.tasks import ImportTask
 from regimen_trainer import importing, origins

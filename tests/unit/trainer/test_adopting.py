@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import layer, llama, safetensors
 from memory_bucket import MemoryBucket
 
+from hub_server import layer, llama, safetensors
 from regimen.spec.artifacts import StageRecord, stage_record_key
 from regimen.spec.tasks import AdoptTask
 from regimen_trainer import adopting

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hub_server import COMMIT, TAKEN, Hasty, HubServer, Repo, hub_server, llama, llava
 
+from hub_server import COMMIT, TAKEN, Hasty, HubServer, Repo, hub_server, llama, llava
 from regimen_trainer.base_models import read_list
 from regimen_trainer.commands.models import download_base_models
 

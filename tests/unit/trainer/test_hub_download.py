@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import COMMIT, HubServer, Repo, hub_server, llama
 
+from hub_server import COMMIT, HubServer, Repo, hub_server, llama
 from regimen_trainer.errors import InputError, TrainerError
 from regimen_trainer.hub import Hub, HubError, HubFile, Revision, _enough_space
 

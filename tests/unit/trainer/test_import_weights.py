@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import COMMIT, PARAMETERS, TAKEN, Hasty, HubServer, Repo, hub_server, llama, safetensors, write_folder
 from memory_bucket import MemoryBucket
 
+from hub_server import COMMIT, PARAMETERS, TAKEN, Hasty, HubServer, Repo, hub_server, llama, safetensors, write_folder
 from regimen.spec.artifacts import StageRecord, content_digest, progress_key, short, stage_record_key
 from regimen.spec.tasks import ImportTask
 from regimen.spec.version import ClaimWeights, HuggingFaceWeights, Weights

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import COMMIT, CONFIG, PARAMETERS, Repo, hub_server, llama, llava, write_folder
 from memory_bucket import MemoryBucket
 
+from hub_server import COMMIT, CONFIG, PARAMETERS, Repo, hub_server, llama, llava, write_folder
 from regimen.spec.artifacts import StageRecord, stage_record_key
 from regimen.spec.tasks import ImportTask
 from regimen_trainer import importing, origins

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import TAKEN, llama
 from memory_bucket import MemoryBucket
 
+from hub_server import TAKEN, llama
 from regimen.spec.artifacts import content_digest, short
 from regimen_trainer.errors import InputError
 from regimen_trainer.kept import COMPLETE, cached
