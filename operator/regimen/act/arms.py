@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from regimen.act.cluster import Cluster, Object
 from regimen.act.http import Peers
-from regimen.act.parts import document, holds_place, owner_of, pod_facts, spec_of, status_of
+from regimen.act.parts import document, holds_place, owner_of, pod_facts, seconds, spec_of, status_of
 from regimen.plan.common import Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory, memory_name
@@ -28,6 +28,8 @@ class _Record:
     record: ServingRecord | None
     in_cluster: bool
     unknown: bool
+    since: float | None = None
+    """When it was recorded in the cluster."""
 
 
 class ServiceArms:
@@ -81,6 +83,8 @@ class ServiceArms:
         epoch = routing.epoch if routing else "-"
         evidence = self._evidence(service_owner, epoch) if service_owner and epoch.startswith(owner.uid) else None
         other = self.active_rollout(owner.namespace, spec.service_ref.name)
+        judged = memory is not None and not memory.ended
+        usual = judged and memory is not None and memory.epoch_since is None and service_owner is not None
         return RolloutFacts(
             service_owner=service_owner,
             service=service,
@@ -96,7 +100,18 @@ class ServiceArms:
             routers_expected=expected,
             evidence=evidence,
             lending=self._lending(service) if service else False,
+            measured=self._measured(spec) if judged else {},
+            usual=self._evidence(service_owner, "-") if usual and service_owner else None,
+            serving_since=known.since,
         )
+
+    def _measured(self, spec: ModelRolloutSpec) -> dict[str, float]:
+        """What Prometheus answers to the guardrails that ask it."""
+        if not self.settings.prometheus_url:
+            return {}
+        asked = {rail.label: rail.prometheus.query for rail in spec.analysis.guardrails if rail.prometheus is not None}
+        found = {label: self.peers.measured(query) for label, query in asked.items()}
+        return {label: value for label, value in found.items() if value is not None}
 
     def memory(self, owner: Owner) -> Memory | None:
         """What a rollout remembers; None before it begins."""
@@ -128,7 +143,8 @@ class ServiceArms:
         revisions = self.cluster.items("ControllerRevision", owner.namespace, f"{GROUP}/service={owner.name}")
         if revisions:
             newest = max(revisions, key=lambda item: int(item["revision"]))
-            return _Record(ServingRecord.model_validate(newest["data"]), True, False)
+            since = seconds(newest["metadata"]["creationTimestamp"])
+            return _Record(ServingRecord.model_validate(newest["data"]), True, False, since)
         try:
             return _Record(document(self.store, serving_key(owner.namespace, owner.name), ServingRecord), False, False)
         except StoreError:

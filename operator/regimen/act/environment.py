@@ -54,6 +54,7 @@ def read(environ: Mapping[str, str] = os.environ) -> tuple[Environment, Settings
         server_resources=table("REGIMEN_SERVER_RESOURCES", "{}"),
         bucket=bucket["REGIMEN_S3_BUCKET"],
         bucket_env=bucket,
+        prometheus_url=environ.get("REGIMEN_PROMETHEUS_URL", ""),
     )
     own = Environment(
         namespace=need("REGIMEN_NAMESPACE"), pod=need("POD_NAME"), resync_seconds=float(environ.get("REGIMEN_RESYNC_SECONDS", "10")),

@@ -48,7 +48,7 @@ class Reconciler:
         self.cluster = cluster
         self.settings = settings
         self.clock = clock
-        self.arms = ServiceArms(cluster, store, settings, Peers(settings.feedback_url))
+        self.arms = ServiceArms(cluster, store, settings, Peers(settings.feedback_url, settings.prometheus_url))
         self.observer = Observer(cluster, store, settings, self.arms)
         self.performer = Performer(cluster, store)
 

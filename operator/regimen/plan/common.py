@@ -64,6 +64,8 @@ class Settings:
     bucket: str
     bucket_env: Mapping[str, str]
     """What pods need to reach the bucket."""
+    prometheus_url: str = ""
+    """Where guardrails' queries are asked; empty where there is none."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,34 @@ from pydantic import Field
 from regimen.plan.actions import Manifest
 from regimen.plan.common import MANAGED, Owner
 from regimen.spec.meta import Status
-from regimen.spec.rollout import Arms, HistoryEntry
+from regimen.spec.rollout import Arms, CommandResult, HistoryEntry, Power
 from regimen.spec.rollout import Verdict as EvidenceVerdict
 
 HISTORY_LIMIT = 64
+POINTS_LIMIT = 240
+"""Points of a rollout's curves; where there would be more, every other one is forgotten."""
+
+
+class EvidencePoint(Status):
+    """What the evidence said at one moment."""
+
+    at: str
+    look: int | None = Field(None, description="Number of the look that was taken; None: between looks.")
+    fraction: float = Field(description="Share of the planned information.")
+    effect: float
+    low: float
+    high: float
+    z: float
+    boundary: float | None = Field(None, description="What z is compared with; None: out of reach.")
+
+
+class TimelinePoint(Status):
+    """How many replicas were ready and how traffic was split, from this moment on."""
+
+    at: str
+    stable: int
+    candidate: int
+    weight: float
 
 
 class Memory(Status):
@@ -31,7 +55,17 @@ class Memory(Status):
     reason: str = ""
     why: str = ""
     at_once: bool = Field(False, description="Traffic leaves the candidate before capacity is back.")
+    held: bool = Field(False, description="Paused by a person's command; spec.paused is another way to say so.")
+    by_hand: bool = Field(False, description="A person has decided to promote.")
+    command: CommandResult | None = Field(None, description="The last command and what became of it.")
     ended: bool = False
+    report_uri: str | None = Field(None, description="Where the report is, once it is there.")
+    epoch: str = Field("-", description="Epoch that evidence is counted under now.")
+    epoch_since: float | None = Field(None, description="Since when.")
+    power: Power | None = Field(None, description="What the test can show in its time, as last said.")
+    point_at: float | None = Field(None, description="When the last point of evidence was kept.")
+    points: list[EvidencePoint] = Field(default_factory=list, description="The evidence over time, for the report.")
+    timeline: list[TimelinePoint] = Field(default_factory=list, description="Replicas and weights over time, for the report.")
     verdict: EvidenceVerdict | None = None
     arms: Arms | None = Field(None, description="Both arms as they were when the analysis decided.")
     history: list[HistoryEntry] = Field(default_factory=list)
@@ -40,6 +74,21 @@ class Memory(Status):
         """A copy with one more line of history."""
         entry = HistoryEntry(step=self.step, at=at, what=what[:512])
         return self.model_copy(update={**changes, "history": [*self.history, entry][-HISTORY_LIMIT:]})
+
+    def seeing(self, point: EvidencePoint) -> "Memory":
+        """A copy with one more point of evidence; looks are never forgotten."""
+        points = [*self.points, point]
+        if len(points) > POINTS_LIMIT:
+            points = [item for index, item in enumerate(points) if item.look is not None or index % 2 == 0]
+        return self.model_copy(update={"points": points})
+
+    def showing(self, point: TimelinePoint) -> "Memory":
+        """A copy with one more point of replicas and weight, where they changed."""
+        before = self.timeline[-1] if self.timeline else None
+        if before is not None and before.model_copy(update={"at": point.at}) == point:
+            return self
+        timeline = [*self.timeline, point]
+        return self.model_copy(update={"timeline": timeline if len(timeline) <= POINTS_LIMIT else [timeline[0], *timeline[2:]]})
 
 
 def memory_name(owner: Owner) -> str:

@@ -4,16 +4,20 @@ One pass: judge the evidence, advance the memory, then make the one move that th
 derived from what is seen, never from what an earlier pass meant to do, so a crash between any two of them changes nothing.
 """
 
-from regimen.plan.actions import Apply, Plan, Scale, SetFinalizer
+from regimen.plan.actions import Action, Apply, Plan, Put, Scale, SetFinalizer
+from regimen.plan.commands import last_exchange, refuse_after_end, take_up
 from regimen.plan.common import FINALIZER, Owner, Settings
-from regimen.plan.evidence import arms_status, find_arm, judge_evidence, watch_evidence
+from regimen.plan.evidence import evidence_missing
 from regimen.plan.exchange import Done, next_move
 from regimen.plan.memory import Memory, memory_map
-from regimen.plan.rollout_facts import Context, RolloutFacts, current_step
+from regimen.plan.rollout_facts import Context, RolloutFacts, current_step, iso
 from regimen.plan.rollout_lending import follow_loan
 from regimen.plan.rollout_moves import next_actions, promote, rolled_back
+from regimen.plan.rollout_page import report_page
 from regimen.plan.rollout_report import ended, plain, report
+from regimen.plan.rollout_weigh import keep_picture, rolling_back, weigh
 from regimen.plan.service import gguf_for
+from regimen.spec.artifacts import report_key
 from regimen.spec.meta import parse_duration
 from regimen.spec.phases import RolloutPhase
 from regimen.spec.rollout import ModelRolloutSpec, Step
@@ -23,13 +27,13 @@ def decide(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: 
     """One pass over a rollout."""
     memory = facts.memory
     if memory is not None and memory.ended:
-        return ended(owner, facts, memory)
+        return _ended(owner, spec, facts, settings, memory, iso(now))
     if facts.service_owner is None or facts.service is None:
         return _without_service(owner, spec)
     context = Context(owner, spec, facts, settings, now, facts.service_owner, facts.service)
     if memory is None:
         return _begin(context)
-    advanced = _advance(context, memory)
+    advanced = keep_picture(context, _advance(context, memory))
     actions, hold = next_actions(context, advanced)
     if advanced.outcome == "Promote":
         actions, advanced, hold = promote(context, advanced, actions, hold)
@@ -42,6 +46,17 @@ def decide(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: 
     # Once it says that all is done, nobody looks again: so that is written last, anything else before it is acted on.
     ordered = (*actions, *remember) if advanced.ended else (*remember, *actions)
     return report(context, memory, advanced, ordered, hold)
+
+
+def _ended(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: Settings, memory: Memory, at: str) -> Plan:
+    """Nothing moves any more. The report is brought into the bucket, whenever that can be reached."""
+    after = refuse_after_end(owner, memory, at)
+    put: tuple[Action, ...] = ()
+    if memory.report_uri is None and not owner.deleting:
+        key = report_key(owner.namespace, owner.name, owner.uid)
+        put = (Put(key, report_page(owner, spec, memory, at).encode()),)
+        after = after.model_copy(update={"report_uri": f"s3://{settings.bucket}/{key}"})
+    return ended(owner, facts, after, (*put, Apply(memory_map(owner, after))) if after != memory else ())
 
 
 def _without_service(owner: Owner, spec: ModelRolloutSpec) -> Plan:
@@ -123,7 +138,7 @@ def _invalid(context: Context) -> tuple[str, str] | None:
             "NoAnalysis",
             "strategy.steps: a step `analysis: {}` is needed, since nothing is promoted without evidence; delete and create",
         )
-    return None
+    return evidence_missing(context)
 
 
 def _advance(context: Context, memory: Memory) -> Memory:
@@ -131,47 +146,18 @@ def _advance(context: Context, memory: Memory) -> Memory:
     serving = context.facts.serving
     recorded = serving is not None and serving.version_ref == context.spec.to_ref.name
     if context.owner.deleting and memory.outcome != "RollBack" and not recorded:
-        return _rolling_back(context, memory, "Deleted", "deleted before it ended")
+        return rolling_back(context, memory, "Deleted", "deleted before it ended")
+    memory = take_up(context, memory)
     if memory.outcome is not None:
         return memory
     memory = follow_loan(context, memory)
     if memory.lent_since is not None:
         return memory
-    memory = _weigh(context, memory)
+    memory = weigh(context, memory)
     if memory.outcome is None:
         memory = _deadline(context, memory)
-    if memory.outcome is None and not context.spec.paused:
+    if memory.outcome is None and not context.paused(memory):
         memory = _next_step(context, memory)
-    return memory
-
-
-def _rolling_back(context: Context, memory: Memory, reason: str, why: str, at_once: bool = False) -> Memory:
-    return memory.noting(
-        context.iso, f"rolling back: {why}", outcome="RollBack", reason=reason, why=why, at_once=at_once, requested_weight=0.0
-    )
-
-
-def _weigh(context: Context, memory: Memory) -> Memory:
-    """Judge the evidence: in the analysis step to decide, in every other step only to stop."""
-    facts, routing = context.facts, context.facts.routing
-    on_candidate = routing is not None and routing.candidate is not None and routing.candidate.weight > 0
-    if memory.evidence_since is None and on_candidate and facts.applied:
-        memory = memory.model_copy(update={"evidence_since": context.now})
-    if memory.evidence_since is None or facts.evidence is None or routing is None or routing.candidate is None:
-        return memory
-    stable, candidate = find_arm(facts.evidence, memory.stable_ref), find_arm(facts.evidence, context.spec.to_ref.name)
-    share, step = routing.candidate.weight / 100, current_step(context.spec, memory)
-    if step is not None and step.analysis is not None:
-        elapsed = context.now - memory.step_since
-        result = judge_evidence(candidate, stable, context.spec.analysis, memory.looks_taken, elapsed, share)
-        memory = memory.model_copy(update={"verdict": result.verdict, "looks_taken": result.verdict.look})
-    else:
-        result = watch_evidence(candidate, stable, context.spec.analysis, memory.looks_taken, share)
-    if result.verdict.decision != "Continue":
-        arms = arms_status(facts.evidence, memory.stable_ref, context.spec.to_ref.name)
-        memory = memory.model_copy(update={"verdict": result.verdict, "arms": arms})
-    if result.verdict.decision == "RollBack":
-        return _rolling_back(context, memory, result.reason, result.verdict.reason, at_once=result.at_once)
     return memory
 
 
@@ -181,11 +167,11 @@ def _deadline(context: Context, memory: Memory) -> Memory:
     limit = parse_duration(context.spec.progress_deadline)
     if step is None or step.set_replicas is None:
         return memory
-    if context.spec.paused:
+    if context.paused(memory):
         return memory.model_copy(update={"moved_at": context.now})
     if context.now - memory.moved_at <= limit:
         return memory
-    return _rolling_back(context, memory, "ProgressDeadlineExceeded", f"no replica moved for {context.spec.progress_deadline}")
+    return rolling_back(context, memory, "ProgressDeadlineExceeded", f"no replica moved for {context.spec.progress_deadline}")
 
 
 def _next_step(context: Context, memory: Memory) -> Memory:
@@ -198,7 +184,9 @@ def _next_step(context: Context, memory: Memory) -> Memory:
     if done is None:
         return memory
     passed = memory.passed or step.analysis is not None
-    return memory.noting(context.iso, done, step=memory.step + 1, step_since=context.now, moved_at=context.now, passed=passed)
+    # Once a person has decided, nothing is waited for behind the last replica.
+    following = len(context.spec.strategy.steps) if memory.by_hand and memory.step >= last_exchange(context.spec) else memory.step + 1
+    return memory.noting(context.iso, done, step=following, step_since=context.now, moved_at=context.now, passed=passed)
 
 
 def requested_weight(spec: ModelRolloutSpec, memory: Memory) -> float:

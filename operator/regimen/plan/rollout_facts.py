@@ -1,6 +1,7 @@
 """What a pass over a ModelRollout knows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from regimen.plan.common import Owner, Settings
@@ -34,6 +35,12 @@ class RolloutFacts:
     evidence: Evidence | None
     """None where the feedback service cannot be asked: then nothing is promoted."""
     lending: bool
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """What Prometheus answers to guardrails' queries, by their names; one that gave no number is missing."""
+    usual: Evidence | None = None
+    """What is known of the service outside rollouts, for the estimate of power; asked only before a rollout has evidence of its own."""
+    serving_since: float | None = None
+    """Since when the version of record serves."""
 
     @property
     def applied(self) -> bool:
@@ -60,11 +67,17 @@ class Context:
     def iso(self) -> str:
         return iso(self.now)
 
+    def paused(self, memory: Memory) -> bool:
+        """By the spec, or by a person's command."""
+        return self.spec.paused or memory.held
+
 
 def moves_replicas(spec: ModelRolloutSpec, memory: Memory) -> bool:
     """Whether a rollout exchanges replicas now: in a step that sets them, and whenever it ends."""
     step = current_step(spec, memory)
-    return not memory.ended and (memory.outcome is not None or step is None or (step.set_replicas is not None and not spec.paused))
+    return not memory.ended and (
+        memory.outcome is not None or step is None or (step.set_replicas is not None and not (spec.paused or memory.held))
+    )
 
 
 def iso(now: float) -> str:

@@ -24,7 +24,7 @@ def next_actions(context: Context, memory: Memory) -> tuple[tuple[Action, ...], 
     facts, service = context.facts, context.service
     move = next_move(target_replicas(context, memory), service.replicas, service.min_available, facts.stable, facts.candidate)
     lent = memory.lent_since is not None
-    if memory.outcome is None and (lent or context.spec.paused) and isinstance(move, Move):
+    if memory.outcome is None and (lent or context.paused(memory)) and isinstance(move, Move):
         move = Hold("training has borrowed a card of this service" if lent else "paused")
     routing = wanted_routing(context, memory, move)
     if routing != facts.routing:

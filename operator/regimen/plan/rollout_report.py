@@ -45,10 +45,11 @@ def report(context: Context, before: Memory, memory: Memory, actions: tuple[Acti
         Event("RolledBack" if memory.outcome == "RollBack" else "Rollout", entry.what, warning=memory.outcome == "RollBack")
         for entry in (new if memory.history != before.history else [])
     )
-    return Plan(_status(context.facts, context.spec.to_ref.name, phase, message, memory), conditions, actions, events, again_after=1.0)
+    status = _status(context.facts, context.spec.to_ref.name, phase, message, memory, context.spec.analysis.positive)
+    return Plan(status, conditions, actions, events, again_after=1.0)
 
 
-def ended(owner: Owner, facts: RolloutFacts, memory: Memory) -> Plan:
+def ended(owner: Owner, facts: RolloutFacts, memory: Memory, actions: tuple[Action, ...] = ()) -> Plan:
     """Nothing moves any more. The finalizer has done its work."""
     phase = RolloutPhase.PROMOTED if memory.outcome == "Promote" else _end_of(memory)
     message = memory.why
@@ -58,23 +59,27 @@ def ended(owner: Owner, facts: RolloutFacts, memory: Memory) -> Plan:
         Verdict("Promoted", phase is RolloutPhase.PROMOTED, memory.reason if phase is RolloutPhase.PROMOTED else phase.value, message),
         Verdict("Stalled", False, memory.reason, message),
     )
-    return Plan(_status(facts, facts.candidate.version, phase, message, memory), conditions, release, again_after=300)
+    return Plan(_status(facts, facts.candidate.version, phase, message, memory), conditions, (*release, *actions), again_after=300)
 
 
-def _status(facts: RolloutFacts, to_ref: str, phase: RolloutPhase, message: str, memory: Memory) -> ModelRolloutStatus:
+def _status(
+    facts: RolloutFacts, to_ref: str, phase: RolloutPhase, message: str, memory: Memory, positive: str = "DENIED"
+) -> ModelRolloutStatus:
     candidate = facts.routing.candidate if facts.routing else None
     if memory.ended:  # what is routed now is another rollout's business
         actual = 100.0 if memory.outcome == "Promote" else 0.0
     else:
         actual = candidate.weight if candidate is not None and candidate.version == to_ref and facts.applied else 0.0
-    arms = memory.arms or arms_status(facts.evidence, memory.stable_ref, to_ref)
+    fraction = facts.service.feedback.audit_fraction if facts.service is not None else 1.0
+    arms = memory.arms or arms_status(facts.evidence, memory.stable_ref, to_ref, fraction, positive)
     measured = None
     if arms is not None and arms.stable is not None and arms.candidate is not None and arms.stable.requests + arms.candidate.requests:
         measured = round(100 * arms.candidate.requests / (arms.stable.requests + arms.candidate.requests), 1)
     return ModelRolloutStatus(
         phase=phase, message=message, current_step=memory.step,
         weight=Weight(requested=memory.requested_weight, actual=actual, measured=measured),
-        candidate_replicas=facts.candidate.ready, arms=arms, verdict=memory.verdict, history=memory.history,
+        candidate_replicas=facts.candidate.ready, arms=arms, verdict=memory.verdict, power=memory.power, command=memory.command,
+        report_uri=memory.report_uri, history=memory.history,
     )  # fmt: skip
 
 
@@ -84,7 +89,7 @@ def _phase(context: Context, memory: Memory) -> RolloutPhase:
     if memory.outcome == "Promote":
         return RolloutPhase.PROMOTED if memory.ended else RolloutPhase.PROMOTING
     step = current_step(context.spec, memory)
-    if context.spec.paused or (step is not None and step.pause is not None):
+    if context.paused(memory) or (step is not None and step.pause is not None):
         return RolloutPhase.PAUSED
     return RolloutPhase.ANALYZING if step is not None and step.analysis is not None else RolloutPhase.PROGRESSING
 

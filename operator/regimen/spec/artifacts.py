@@ -13,6 +13,7 @@
     base/<namespace>/<ModelVersion>/<digest12>/…           weights copied from a hub or a volume; whole once their import has its record
     evaluations/<file digest12>/<asked digest12>/<digest12>.jsonl   what a GGUF answered so far: row ids, labels and scores, no texts
     services/<namespace>/<service>/serving.json            what serves (law 1)
+    reports/<namespace>/<rollout>-<uid8>.html              what a rollout showed, for people; written once it has ended
 
 `<digest12>` is the first 12 hex digits of the sha256 over the sorted "path sha256" lines of the files below it.
 """
@@ -234,6 +235,10 @@ def checkpoints_prefix(namespace: str, model: str, version: str, uid: str) -> st
 
 def answers_prefix(file_digest: str, asked_digest: str) -> str:
     return f"evaluations/{short(file_digest)}/{short(asked_digest)}/"
+
+
+def report_key(namespace: str, rollout: str, uid: str) -> str:
+    return f"reports/{namespace}/{rollout}-{uid[:8]}.html"
 
 
 def serving_key(namespace: str, service: str) -> str:

@@ -33,7 +33,17 @@ from regimen.spec.finetune import (
     Window,
 )
 from regimen.spec.meta import KindStatus, Spec
-from regimen.spec.rollout import Analysis, Guardrail, ModelRolloutSpec, ModelRolloutStatus, Step
+from regimen.spec.rollout import (
+    LIMITS,
+    MORE_IS_BETTER,
+    PAIRED_METRICS,
+    Analysis,
+    Guardrail,
+    ModelRolloutSpec,
+    ModelRolloutStatus,
+    Primary,
+    Step,
+)
 from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus
 from regimen.spec.service import ModelServiceSpec, ModelServiceStatus
 from regimen.spec.version import (
@@ -330,6 +340,24 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
         Rule(
             "[has(self.max), has(self.maxIncrease), has(self.maxDecrease)].filter(x, x).size() == 1",
             "a guardrail has exactly one of max, maxIncrease, maxDecrease; split it into several guardrails",
+        ),
+        Rule(f"!has(self.metric) || (self.metric in {list(MORE_IS_BETTER)}) == has(self.maxDecrease)", LIMITS),
+        Rule("has(self.metric) != has(self.prometheus)", "a guardrail has exactly one of metric and prometheus; split it into two"),
+        Rule("has(self.name) == has(self.prometheus)", "a guardrail with prometheus needs a name, and only it takes one"),
+        Rule(
+            "!has(self.prometheus) || (has(self.max) && (!has(self.bound) || self.bound == 'Point'))",
+            "a guardrail with prometheus takes max and bound Point only: a query has no arms and no sample size",
+        ),
+    ),
+    Primary: (
+        Rule(
+            "(self.evidence == 'Paired') == has(self.datasetRef)",
+            "primary.datasetRef belongs to evidence Paired, which needs it; add it or change the evidence",
+        ),
+        Rule(
+            f"self.evidence != 'Paired' || self.metric in {list(PAIRED_METRICS)}",
+            f"primary.metric: Paired evidence compares {', '.join(PAIRED_METRICS)} only; use evidence Live",
+            ".metric",
         ),
     ),
     Analysis: (

@@ -79,7 +79,9 @@ class ArmEvidence(Status):
     requests: int = 0
     errors: int = 0
     subjects: int = 0
+    audited: int | None = Field(None, description="Requests drawn for audit; None: not counted.")
     latency: list[int] = Field(default_factory=list)
+    first_token: list[int] = Field(default_factory=list, description="Requests by time to first token, in the buckets of latency.")
     labelled: int = Field(0, description="Answers with both predicted and expert label.")
     labelled_subjects: int = 0
     agreed: int = 0
@@ -90,6 +92,8 @@ class ArmEvidence(Status):
     unparseable: int = Field(0, description="Labelled answers whose prediction is none of the experts' labels.")
     accepted: int = 0
     accepted_of: int = 0
+    acceptance_clusters: list[tuple[int, int]] = Field(default_factory=list, description="(rated, accepted) per subject.")
+    edit_clusters: list[tuple[int, float]] = Field(default_factory=list, description="(rated, sum of edit rates) per subject.")
     satisfaction_sum: float = 0
     satisfaction_of: int = 0
 

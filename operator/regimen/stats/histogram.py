@@ -30,3 +30,20 @@ def quantile(counts: Sequence[int], bounds: Sequence[float], q: float) -> float 
             return edges[i] + (edges[i + 1] - edges[i]) * (wanted - below) / count
         below += count
     return edges[-1]
+
+
+def share_above(counts: Sequence[int], bounds: Sequence[float], value: float) -> float:
+    """The share of the counted values above `value`, linear within its bucket; of the open bucket all are. 0 where nothing was counted.
+
+    >>> share_above([0, 10, 10, 0], [10, 20, 30], 15), share_above([0, 0, 0, 5], [10, 20, 30], 99)
+    (0.75, 1.0)
+    """
+    total = sum(counts)
+    if total == 0:
+        return 0.0
+    edges = [0.0, *map(float, bounds)]
+    above = float(counts[-1])
+    for i, count in enumerate(counts[:-1]):
+        part = (edges[i + 1] - value) / (edges[i + 1] - edges[i])
+        above += count * min(1.0, max(0.0, part))
+    return above / total

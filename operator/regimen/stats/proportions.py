@@ -36,7 +36,8 @@ class ArmSample:
 
 @dataclass(frozen=True)
 class Effect:
-    """Agreement of the candidate minus that of stable, in shares (0.01: one point); standard error infinite without labels."""
+    """How much better the candidate is than stable, in the metric's unit (shares: 0.01 is one point; above 0: better, also where less of the
+    metric is better); standard error infinite without samples."""
 
     estimate: float
     standard_error: float
@@ -80,7 +81,7 @@ def variance(sample: ArmSample) -> float:
     (9.5e-05, inf)
     """
     labelled = sample.labelled
-    return _moderated(sample.agreed / labelled, labelled / design_effect(sample)) if labelled else inf
+    return moderated(sample.agreed / labelled, labelled / design_effect(sample)) if labelled else inf
 
 
 def difference(candidate: ArmSample, stable: ArmSample, margin: float = 0.0) -> Effect:
@@ -98,18 +99,23 @@ def difference(candidate: ArmSample, stable: ArmSample, margin: float = 0.0) -> 
     ours, theirs = candidate.labelled, stable.labelled
     if ours == 0 or theirs == 0:
         return Effect(0.0, inf, ours, theirs)
-    p, q = candidate.agreed / ours, stable.agreed / theirs
     n, m = ours / design_effect(candidate), theirs / design_effect(stable)
+    p, q = candidate.agreed / ours, stable.agreed / theirs
+    return Effect(p - q, share_error(p, n, q, m, margin), ours, theirs)
+
+
+def share_error(p: float, n: float, q: float, m: float, margin: float = 0.0) -> float:
+    """Standard error of p - q, two shares of which more is better, of n and m independent answers; see `difference`."""
     common = (n * (p + margin) + m * q) / (n + m)
-    own = _moderated(p, n) + _moderated(q, m)
-    at_margin = _moderated(max(0.0, common - margin), n) + _moderated(min(1.0, common), m)
-    return Effect(p - q, sqrt(max(own, at_margin)), ours, theirs)
+    own = moderated(p, n) + moderated(q, m)
+    at_margin = moderated(max(0.0, common - margin), n) + moderated(min(1.0, common), m)
+    return sqrt(max(own, at_margin))
 
 
-def _moderated(share: float, effective: float) -> float:
+def moderated(share: float, effective: float) -> float:
     """Agresti-Caffo variance of a share of so many independent answers."""
-    moderated = (min(share, 1.0) * effective + 1) / (effective + 2)
-    return moderated * (1 - moderated) / (effective + 2)
+    middle = (min(share, 1.0) * effective + 1) / (effective + 2)
+    return middle * (1 - middle) / (effective + 2)
 
 
 def repeated_interval(effect: Effect, boundary: float) -> tuple[float, float]:

@@ -4,12 +4,16 @@ Knows counts of subjects and the share asked for. Source of the sequential test:
 for multinomial count data, NeurIPS 2022 (a Dirichlet mixture against the expected shares; here two arms: beta-binomial).
 """
 
-from math import log
+from math import log, sqrt
 from typing import Literal
 
 from scipy.special import bdtr, bdtrc, betaln
 
+from regimen.stats.sequential import mixture_boundary
+
 SampleRatio = Literal["Ok", "Mismatch", "Unknown"]
+
+LabelBalance = Literal["Ok", "Uneven", "Unknown"]
 
 MIN_SUBJECTS = 40
 """Subjects of both arms together below which nothing is said."""
@@ -64,6 +68,32 @@ def sample_ratio(candidate_subjects: int, stable_subjects: int, expected_share: 
         return "Unknown"
     evidence = log_bayes_factor(candidate_subjects, stable_subjects, expected_share)
     return "Mismatch" if evidence >= -log(FALSE_ALARM) else "Ok"
+
+
+MIN_AUDITED = 40
+"""Answers drawn for audit in each arm below which nothing is said of their labels."""
+UNEVEN_ALARM = 0.05
+"""Probability of ever holding back an arm whose labels come like the other's. A hold is not the end: it passes when labels catch up."""
+
+
+def label_balance(labelled: tuple[int, int], audited: tuple[float, float]) -> LabelBalance:
+    """Whether both arms' audited answers get labels alike: candidate first, stable second. May be asked at any moment.
+
+    Labels that come more rarely or later in one arm are a sample that something has chosen: what experts skip, or leave for later, is not
+    what they label at once. Tested as the difference of two shares against Robbins' mixture boundary, both sides together.
+    Fewer drawn for audit than labelled counts as all labelled.
+
+    >>> label_balance((400, 1600), (425, 1700)), label_balance((330, 1600), (425, 1700)), label_balance((9, 90), (10, 100))
+    ('Ok', 'Uneven', 'Unknown')
+    """
+    ours, theirs = (max(drawn, float(count)) for count, drawn in zip(labelled, audited, strict=True))
+    if min(ours, theirs) < MIN_AUDITED:
+        return "Unknown"
+    difference = labelled[0] / ours - labelled[1] / theirs
+    common = (sum(labelled) + 1) / (ours + theirs + 2)
+    error = sqrt(common * (1 - common) * (1 / ours + 1 / theirs))
+    boundary = mixture_boundary(min(ours, theirs), MIN_AUDITED, UNEVEN_ALARM / 2)
+    return "Uneven" if abs(difference) >= boundary * error else "Ok"
 
 
 def _check(candidate_subjects: int, stable_subjects: int, expected_share: float) -> None:

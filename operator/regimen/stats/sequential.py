@@ -74,6 +74,38 @@ def even_boundaries(looks: int, alpha: float) -> tuple[float, ...]:
     return tuple(obrien_fleming_boundaries([(k + 1) / looks for k in range(looks)], alpha))
 
 
+def crossing_probability(boundaries: Sequence[float], information: Sequence[float], drift: float) -> float:
+    """Probability that z reaches its boundary at one of the looks, where S = Z sqrt(t) is a Brownian motion with this drift.
+
+    drift: the true effect over its standard error at full information. The recursion is that of `obrien_fleming_boundaries`.
+
+    >>> looks = [0.25, 0.5, 0.75, 1.0]
+    >>> round(crossing_probability(even_boundaries(4, 0.05), looks, 0.0), 6), round(crossing_probability(even_boundaries(4, 0.05), looks, 2.5), 3)
+    (0.05, 0.794)
+    """
+    steps = [later - earlier for earlier, later in pairwise([0.0, *information])]
+    nodes = _nodes_for(steps)
+    crossed = float(ndtr(drift * sqrt(information[0]) - boundaries[0]))
+    grid, weights = _span(information[0], boundaries[0], nodes)
+    mass = weights * _density(grid - drift * information[0], sqrt(information[0]))
+    for time, step, boundary in zip(information[1:], steps[1:], boundaries[1:], strict=True):
+        sd = sqrt(step)
+        crossed += float(mass @ ndtr((grid + drift * step - boundary * sqrt(time)) / sd))
+        grid, mass = _next_density(grid + drift * step, mass, sd, time, boundary)
+    return crossed
+
+
+@lru_cache(maxsize=64)
+def drift_shown(looks: int, alpha: float, power: float) -> float:
+    """The drift that evenly spaced looks show with this power: z_alpha + z_power and a little more for looking early.
+
+    >>> round(drift_shown(1, 0.05, 0.8), 4), round(drift_shown(4, 0.05, 0.8), 4)
+    (2.4865, 2.5221)
+    """
+    boundaries, information = even_boundaries(looks, alpha), [(k + 1) / looks for k in range(looks)]
+    return -_solve_falling(lambda minus: crossing_probability(boundaries, information, -minus), power, -_DEPTH, 0.0)
+
+
 def continuous_boundary(fraction: float, alpha: float) -> float:
     """z boundary of the same spending for evidence that is watched all the time: z_(alpha/2) / sqrt(t).
 

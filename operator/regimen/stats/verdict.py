@@ -2,7 +2,9 @@
 
 Knows the arms' counts and the spec's Analysis; the time is an argument. Absence of evidence never promotes.
 
-**Looks.** Promotion is tested at looks, evenly spaced in labelled answers of the smaller arm, and each look is spent once. A
+**Evidence** that decides is Live or Paired (see `primary`); what is watched besides, guardrails and the split, is live always.
+
+**Looks.** Promotion is tested at looks, evenly spaced in labelled answers of the smaller arm, or in pairs, and each look is spent once. A
 look is taken only when its outcome may be acted on: before minDuration, and while a guardrail holds promotion back, it stays
 due. Were it taken, a candidate that is superior on day 3 would find its look gone on day 7; were it tested at every pass
 until then, it would have to stay superior all the time. Instead the newest look that is due is tested once, when promotion
@@ -11,22 +13,27 @@ alpha (see `even_boundaries`).
 
 **Harm** needs no look: the same spending function has a boundary that holds at every moment (`continuous_boundary`), so a
 candidate that is worse is stopped at the first pass that shows it, before minDuration too. Intervals shown between looks are
-of that boundary.
+of that boundary. Where pairs decide, live labels may show harm all the same.
+
+**Labels** that come otherwise in one arm than in the other hold promotion back (`ratio.label_balance`): they may yet catch up.
 
 **The deadline** is for what is undecided: a look that is due is read before maxDuration rolls back.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from typing import Literal
 
 from regimen.spec.meta import parse_duration
-from regimen.spec.rollout import Analysis, Verdict
+from regimen.spec.rollout import Analysis, GuardrailReading, Verdict
 from regimen.spec.routing import ArmEvidence
 from regimen.stats.guardrails import Reading, read
-from regimen.stats.proportions import ArmSample, Effect, difference, harmful, repeated_interval, superior
-from regimen.stats.ratio import SampleRatio, sample_ratio
+from regimen.stats.metrics import better_sign
+from regimen.stats.primary import Group, live_effect, paired_effect
+from regimen.stats.proportions import Effect, harmful, repeated_interval, superior
+from regimen.stats.ratio import LabelBalance, SampleRatio, label_balance, sample_ratio
 from regimen.stats.sequential import continuous_boundary, even_boundaries, information_fraction, look_due
 
 Decision = Literal["Continue", "Promote", "RollBack"]
@@ -34,10 +41,11 @@ Decision = Literal["Continue", "Promote", "RollBack"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the evidence says. effect and interval (shares) are None until both arms have labels.
+    """What the evidence says. effect and interval (in the metric's unit, above 0: the candidate is better) are None until there is evidence.
 
     look: looks taken, this one included; hand it back as `looks_taken`. information_fraction: 0 to 1.
-    harmed: the candidate was shown to agree less than allowed.
+    harmed: the candidate was shown to be worse than allowed. z: effect plus margin in standard errors; boundary: what it is compared with.
+    sign: -1 where less of the metric is better.
     """
 
     decision: Decision
@@ -47,17 +55,24 @@ class Judgement:
     look: int
     information_fraction: float
     sample_ratio: SampleRatio
+    labels: LabelBalance = "Unknown"
     harmed: bool = False
+    z: float | None = None
+    boundary: float = inf
+    sign: float = 1.0
+    guardrails: tuple[Reading, ...] = ()
 
     def as_verdict(self) -> Verdict:
-        """The same as the resource's status shows it."""
+        """The same as the resource's status shows it: candidate minus stable, whichever is better."""
         return Verdict(
             decision=self.decision,
-            effect=self.effect.estimate if self.effect else None,
-            interval=list(self.interval or ()),
+            effect=self.sign * self.effect.estimate if self.effect else None,
+            interval=sorted(self.sign * end for end in self.interval or ()),
             look=self.look,
             information_fraction=self.information_fraction,
             sample_ratio=self.sample_ratio,
+            labels=self.labels,
+            guardrails=[GuardrailReading(name=rail.label, state=rail.state, message=rail.says[:256]) for rail in self.guardrails],
             reason=self.reason[:1024],
         )
 
@@ -72,25 +87,36 @@ class Case:
     looks_taken: int
     elapsed: float
     candidate_share: float | None
-    positive: str | None
+    pairs: Sequence[Group] = ()
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def is_paired(self) -> bool:
+        return self.analysis.primary.evidence == "Paired"
+
+    @cached_property
+    def live(self) -> Effect:
+        """By live labels; not worse by the margin is asked of what decides, and of these they are not."""
+        margin = 0.0 if self.is_paired else self.analysis.margin
+        return live_effect(self.analysis.primary.metric, self.candidate, self.stable, margin, self.analysis.positive)
 
     @cached_property
     def effect(self) -> Effect:
-        ours, theirs = (ArmSample(tuple(arm.clusters)) for arm in (self.candidate, self.stable))
-        return difference(ours, theirs, self.analysis.margin)
+        """By the evidence that decides."""
+        return paired_effect(self.pairs) if self.is_paired else self.live
 
     @cached_property
-    def labelled(self) -> int:
-        """Labelled answers of the smaller arm."""
+    def samples(self) -> int:
+        """Answers of the smaller arm, or pairs, that the metric is measured on."""
         return min(self.effect.labelled_candidate, self.effect.labelled_stable)
 
     @cached_property
     def fraction(self) -> float:
-        return information_fraction(self.labelled, self.analysis.min_labelled_per_arm)
+        return information_fraction(self.samples, self.analysis.planned)
 
     @cached_property
     def due(self) -> int | None:
-        return look_due(self.labelled, self.analysis.min_labelled_per_arm, self.analysis.looks, self.looks_taken)
+        return look_due(self.samples, self.analysis.planned, self.analysis.looks, self.looks_taken)
 
     @cached_property
     def sample_ratio(self) -> SampleRatio:
@@ -99,15 +125,26 @@ class Case:
         return sample_ratio(self.candidate.subjects, self.stable.subjects, self.candidate_share)
 
     @cached_property
+    def labels(self) -> LabelBalance:
+        """By the answers drawn for audit where they were counted, else by all: the draw is the same in both arms."""
+        ours, theirs = self.candidate, self.stable
+        counted = ours.audited is not None and theirs.audited is not None
+        of = (ours.audited or 0, theirs.audited or 0) if counted else (ours.requests, theirs.requests)
+        return label_balance((ours.labelled, theirs.labelled), of)
+
+    @cached_property
     def guardrails(self) -> list[Reading]:
-        rails = self.analysis.guardrails
-        return [read(rail, self.candidate, self.stable, self.analysis.alpha, self.positive) for rail in rails]
+        rails, alpha, positive = self.analysis.guardrails, self.analysis.alpha, self.analysis.positive
+        return [read(rail, self.candidate, self.stable, alpha, positive, self.measured) for rail in rails]
 
     @cached_property
     def held(self) -> str:
         """Why no promotion may follow now, as a clause; empty if it may."""
         early = self.elapsed < parse_duration(self.analysis.min_duration)
         reasons = [f"minDuration {self.analysis.min_duration} is not over"] if early else []
+        if self.labels == "Uneven" and not self.is_paired:
+            counts = f"{self.candidate.labelled} and {self.stable.labelled} answers"
+            reasons.append(f"labels do not come to both arms alike ({counts} labelled), so they may be chosen: label every audited answer")
         return "; ".join(reasons + [reading.says for reading in self.guardrails if not reading.permits])
 
     @cached_property
@@ -123,20 +160,33 @@ class Case:
 
     def says(self, decision: Decision, reason: str, look: int | None = None, harmed: bool = False) -> Judgement:
         """The judgement with all figures; `look` where one is taken."""
-        interval = repeated_interval(self.effect, self.boundary(look)) if self.labelled else None
-        taken = self.looks_taken if look is None else look
-        effect = self.effect if self.labelled else None
-        return Judgement(decision, reason, effect, interval, taken, self.fraction, self.sample_ratio, harmed)
+        known, boundary = self.samples > 0, self.boundary(look)
+        return Judgement(
+            decision, reason, self.effect if known else None, repeated_interval(self.effect, boundary) if known else None,
+            self.looks_taken if look is None else look, self.fraction, self.sample_ratio, self.labels, harmed,
+            z=(self.effect.estimate + self.analysis.margin) / self.effect.standard_error if known else None,
+            boundary=boundary, sign=better_sign(self.analysis.primary.metric), guardrails=tuple(self.guardrails),
+        )  # fmt: skip
 
     def figures(self, look: int | None = None) -> str:
         """`+4.1 points agreement (repeated 90 % interval -0.3 to 8.5), 400 and 1600 labelled`."""
-        if not self.labelled:
-            return f"{self.effect.labelled_candidate} and {self.effect.labelled_stable} labelled"
-        low, high = repeated_interval(self.effect, self.boundary(look))
+        if not self.samples:
+            return self.counted(self.effect)
+        return self.described(self.effect, self.boundary(look))
+
+    def described(self, effect: Effect, boundary: float) -> str:
+        """An effect with its interval: the candidate minus stable, whichever is better."""
+        sign = better_sign(self.analysis.primary.metric)
+        low, high = sorted(sign * end for end in repeated_interval(effect, boundary))
         return (
-            f"{100 * self.effect.estimate:+.1f} points agreement (repeated {100 - 200 * self.analysis.alpha:.4g} % interval "
-            f"{100 * low:.1f} to {100 * high:.1f}), {self.effect.labelled_candidate} and {self.effect.labelled_stable} labelled"
+            f"{100 * sign * effect.estimate:+.1f} points {self.analysis.primary.metric} (repeated "
+            f"{100 - 200 * self.analysis.alpha:.4g} % interval {100 * low:.1f} to {100 * high:.1f}), {self.counted(effect)}"
         )
+
+    def counted(self, effect: Effect) -> str:
+        if self.is_paired and effect is self.effect:
+            return f"{effect.labelled_candidate} pairs"
+        return f"{effect.labelled_candidate} and {effect.labelled_stable} labelled"
 
 
 Rule = Callable[[Case], Judgement | None]
@@ -159,10 +209,16 @@ def guardrail_broken(case: Case) -> Judgement | None:
 
 
 def harm_shown(case: Case) -> Judgement | None:
-    """The candidate agrees less than allowed, by the lower boundary."""
-    if not case.labelled or not harmful(case.effect, case.boundary(None), case.analysis.margin):
+    """The candidate is worse than allowed, by the lower boundary of what decides; where that is pairs, by live labels too."""
+    if case.samples and harmful(case.effect, case.boundary(None), case.analysis.margin):
+        return case.says("RollBack", f"The candidate is worse: {case.figures()}", harmed=True)
+    labelled = min(case.live.labelled_candidate, case.live.labelled_stable)
+    if not case.is_paired or not labelled:
         return None
-    return case.says("RollBack", f"The candidate is worse: {case.figures()}", harmed=True)
+    boundary = continuous_boundary(information_fraction(labelled, case.analysis.min_labelled_per_arm), case.analysis.alpha)
+    if not harmful(case.live, boundary, case.analysis.margin):
+        return None
+    return case.says("RollBack", f"The candidate is worse in live answers: {case.described(case.live, boundary)}", harmed=True)
 
 
 def promotion(case: Case) -> Judgement | None:
@@ -206,9 +262,9 @@ def look_undecided(case: Case) -> Judgement | None:
 
 def labels_missing(case: Case) -> Judgement:
     """No look is due: say what is missing."""
-    looks, planned = case.analysis.looks, case.analysis.min_labelled_per_arm
+    looks, planned = case.analysis.looks, case.analysis.planned
     needed = -(-planned * (case.looks_taken + 1) // looks)
-    wanted = f"Look {case.looks_taken + 1} of {looks} needs {needed} labelled per arm"
+    wanted = f"Look {case.looks_taken + 1} of {looks} needs {needed} {'pairs' if case.is_paired else 'labelled per arm'}"
     return case.says("Continue", f"{wanted}; so far {case.figures()}")
 
 
@@ -224,13 +280,14 @@ def judge(
     looks_taken: int,
     elapsed: float,
     candidate_share: float | None,
-    positive: str | None = None,
+    pairs: Sequence[Group] = (),
+    measured: Mapping[str, float] | None = None,
 ) -> Judgement:
     """Decide. Call it while the analysis step is under way, and store `look` before acting on the decision.
 
     elapsed: seconds since the analysis began. candidate_share: the candidate's share of subjects, 0 to 1, the same since
-    counting began (None: it was not, and the split is not tested). positive: the label a denial has. Raises ValueError for
-    impossible counts.
+    counting began (None: it was not, and the split is not tested). pairs: what was compared case by case so far. measured: what
+    Prometheus answers, by guardrail. Raises ValueError for impossible counts.
 
     >>> arm = ArmEvidence(version="v", subjects=10, clusters=[(1, 1)] * 10)
     >>> judgement = judge(arm, arm, Analysis(), looks_taken=0, elapsed=60, candidate_share=0.5)
@@ -239,7 +296,7 @@ def judge(
     >>> judgement.reason[:45]
     'Look 1 of 4 needs 100 labelled per arm; so fa'
     """
-    case = Case(candidate, stable, analysis, looks_taken, elapsed, candidate_share, positive)
+    case = Case(candidate, stable, analysis, looks_taken, elapsed, candidate_share, pairs, measured or {})
     return _first(RULES, case) or labels_missing(case)
 
 
@@ -250,7 +307,7 @@ def watch(
     *,
     looks_taken: int = 0,
     candidate_share: float | None = None,
-    positive: str | None = None,
+    measured: Mapping[str, float] | None = None,
 ) -> Judgement:
     """Only what must stop a rollout at any step, before and after the analysis: split, guardrails, harm.
 
@@ -260,7 +317,7 @@ def watch(
     >>> watch(arm, arm, Analysis()).decision
     'Continue'
     """
-    case = Case(candidate, stable, analysis, looks_taken, 0.0, candidate_share, positive)
+    case = Case(candidate, stable, analysis, looks_taken, 0.0, candidate_share, (), measured or {})
     return _first(SAFETY, case) or replace(labels_missing(case), reason=f"Nothing speaks against it: {case.figures()}")
 
 

@@ -12,6 +12,7 @@ from plan_builders import AT, DIGEST, SETTINGS, owner, rollout_spec, service_spe
 
 from regimen.plan import rollout
 from regimen.plan.actions import Action, Apply, Create, Plan, Put, Scale, SetFinalizer
+from regimen.plan.commands import ANNOTATION
 from regimen.plan.common import FINALIZER, PodFacts
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory
@@ -19,6 +20,7 @@ from regimen.plan.rollout_facts import RolloutFacts
 from regimen.plan.service import stable_routing
 from regimen.spec.artifacts import ServingRecord
 from regimen.spec.phases import TRANSITIONS, RolloutPhase
+from regimen.spec.rollout import CommandResult
 from regimen.spec.routing import ArmEvidence, Evidence, RouterState, Routing
 
 STABLE, CANDIDATE = "openins-baseline", "openins-v1.0"
@@ -49,6 +51,9 @@ class World:
     evidence: str = "missing"
     good_was_seen: bool = False
     now: float = field(default_factory=AT.timestamp)
+    command: str | None = None
+    """The annotation with a person's command."""
+    report: str | None = None
     phases: list[RolloutPhase] = field(default_factory=list)
     names: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -84,7 +89,7 @@ class World:
         if self.evidence == "empty":
             return Evidence(namespace="claims", service="openins", epoch=self.routing.epoch, arms=[], at=AT)
         share = self.routing.candidate.weight / 100 if self.routing.candidate else 0.0
-        ours, theirs = (190, 120) if self.evidence == "good" else (120, 190)
+        ours, theirs = (0.95, 0.6) if self.evidence == "good" else (0.6, 0.95)
         arms = [_answers(CANDIDATE, ours, round(4000 * share)), _answers(STABLE, theirs, 4000 - round(4000 * share))]
         return Evidence(namespace="claims", service="openins", epoch=self.routing.epoch, arms=arms, at=AT)
 
@@ -96,11 +101,24 @@ class World:
             routing=self.routing, routers=routers, routers_expected=2, evidence=self.known(), lending=self.lending,
         )  # fmt: skip
 
+    # What a person does.
+
+    def ask(self, do: str) -> None:
+        """A command with a nonce of its own."""
+        self.command = f'{{"nonce": "n{next(self.names)}", "do": "{do}"}}'
+
+    @property
+    def answer(self) -> CommandResult:
+        assert self.memory is not None
+        assert self.memory.command is not None, "no command was answered"
+        return self.memory.command
+
     # What the operator does.
 
     def decide(self) -> Plan:
         finalizers = (FINALIZER,) if self.finalizer else ()
-        me = owner("ModelRollout", deleting=self.deleting, finalizers=finalizers)
+        annotations = {ANNOTATION: self.command} if self.command is not None else {}
+        me = owner("ModelRollout", deleting=self.deleting, finalizers=finalizers, annotations=annotations)
         plan = rollout.decide(me, self.spec.model_copy(update={"paused": self.paused}), self.facts(), SETTINGS, self.now)
         self.good_was_seen |= self.evidence == "good"
         return plan
@@ -134,6 +152,10 @@ class World:
                 assert manifest["kind"] == "Service"
             case Create(manifest):
                 self.keep(ServingRecord.model_validate(manifest["data"]))
+            case Put(key, data) if key.startswith("reports/"):
+                assert self.memory is not None
+                assert self.memory.ended
+                self.report = data.decode()
             case Put(_, data):
                 self.pointer = ServingRecord.model_validate_json(data).version_ref
             case Scale():
@@ -144,8 +166,8 @@ class World:
                 raise AssertionError(f"a rollout never does {action}")
 
     def keep(self, record: ServingRecord) -> None:
-        assert self.good_was_seen, "promoted without evidence"
         assert self.memory is not None
+        assert self.good_was_seen or self.memory.by_hand, "promoted without evidence"
         assert self.memory.passed, "promoted without a verdict"
         assert self.arm(CANDIDATE).ready == self.total, "promoted before every replica is the candidate's"
         if record.revision > self.record.revision:
@@ -264,12 +286,15 @@ class World:
         raise AssertionError(f"no end in sight: {self.phases[-1]}, {plan.status.message}")
 
 
-def _answers(version: str, agreed: int, subjects: int) -> ArmEvidence:
-    """200 labelled answers of 100 subjects."""
-    clusters = [(2, 2)] * (agreed // 2) + [(2, 0)] * (100 - agreed // 2)
+def _answers(version: str, agreement: float, subjects: int) -> ArmEvidence:
+    """Every eighth subject has two labelled answers."""
+    labelled = subjects // 8
+    agreed = round(agreement * labelled)
+    clusters = [(2, 2)] * agreed + [(2, 0)] * (labelled - agreed)
     return ArmEvidence(
-        version=version, requests=subjects, subjects=subjects, labelled=200, labelled_subjects=100, agreed=agreed, clusters=clusters
-    )
+        version=version, requests=subjects, subjects=subjects, labelled=2 * labelled, labelled_subjects=labelled, agreed=2 * agreed,
+        clusters=clusters,
+    )  # fmt: skip
 
 
 __all__ = ["CANDIDATE", "ENDS", "STABLE", "World"]
