@@ -1,6 +1,7 @@
 """The Kubernetes API as plain objects, by the official client: one table of kinds, one way to call, errors translated once."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from regimen.errors import ClusterUnavailableError, ConflictError, RefusedError
+from regimen.errors import ClusterUnavailableError, ConfigurationError, ConflictError, RefusedError
 from regimen.spec.meta import API_VERSION
 
 Object = dict[str, Any]
@@ -80,6 +81,22 @@ def load_config() -> client.ApiClient:
     except config.ConfigException:
         config.load_kube_config()
     return client.ApiClient()
+
+
+def connect(context: str | None) -> "tuple[Cluster, str]":
+    """By the user's kubeconfig, with the namespace that its context names. Raises ConfigurationError."""
+    # Said each time: the client reads KUBECONFIG when it is imported.
+    file = os.environ.get("KUBECONFIG") or None
+    try:
+        contexts, active = config.list_kube_config_contexts(file)
+        chosen = active if context is None else next((item for item in contexts if item["name"] == context), None)
+        if chosen is None:
+            names = ", ".join(sorted(str(item["name"]) for item in contexts))
+            raise ConfigurationError(f"the kubeconfig has no context {context}; it has {names}")
+        api = config.new_client_from_config(file, context=chosen["name"])
+    except config.ConfigException as error:
+        raise ConfigurationError(f"no cluster: {error}; set KUBECONFIG") from error
+    return Cluster(api), str(chosen["context"].get("namespace") or "default")
 
 
 class Cluster:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from regimen import __version__
+from regimen.cli.rollout import rollout
 from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
@@ -103,6 +104,7 @@ def version() -> None:
 
 
 commands.add_command(validate)
+commands.add_command(rollout)
 
 
 def main() -> None:

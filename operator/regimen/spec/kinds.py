@@ -351,11 +351,11 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
     ),
     Primary: (
         Rule(
-            "(self.evidence == 'Paired') == has(self.datasetRef)",
+            "(has(self.evidence) && self.evidence == 'Paired') == has(self.datasetRef)",
             "primary.datasetRef belongs to evidence Paired, which needs it; add it or change the evidence",
         ),
         Rule(
-            f"self.evidence != 'Paired' || self.metric in {list(PAIRED_METRICS)}",
+            f"!has(self.evidence) || self.evidence != 'Paired' || !has(self.metric) || self.metric in {list(PAIRED_METRICS)}",
             f"primary.metric: Paired evidence compares {', '.join(PAIRED_METRICS)} only; use evidence Live",
             ".metric",
         ),

@@ -78,7 +78,9 @@ def test_resume_says_when_the_spec_still_holds() -> None:
 
 
 def test_skip_ends_a_pause_once() -> None:
-    live = World(4, 3, [{"setReplicas": 1}, {"pause": {"duration": "24h"}}, {"pause": {"duration": "24h"}}, {"analysis": {}}, {"setReplicas": 4}])
+    live = World(
+        4, 3, [{"setReplicas": 1}, {"pause": {"duration": "24h"}}, {"pause": {"duration": "24h"}}, {"analysis": {}}, {"setReplicas": 4}]
+    )
     until(live, RolloutPhase.PAUSED)
     assert live.memory is not None
     step = live.memory.step
@@ -143,7 +145,9 @@ def test_an_ended_rollout_answers_and_changes_nothing() -> None:
     assert not live.run().actions, "answered once"
 
 
-@pytest.mark.parametrize("text", ["nonsense", "{}", json.dumps({"nonce": "a", "do": "explode"}), json.dumps({"nonce": "a b", "do": "skip"})])
+@pytest.mark.parametrize(
+    "text", ["nonsense", "{}", json.dumps({"nonce": "a", "do": "explode"}), json.dumps({"nonce": "a b", "do": "skip"})]
+)
 def test_what_cannot_be_read_is_answered_once(text: str) -> None:
     live = at(RolloutPhase.ANALYZING)
     live.command = text
