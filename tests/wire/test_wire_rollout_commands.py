@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Machine
 from test_wire_operator import everything, pod, server
 from wire_world import Wire
 
+from conftest import Machine
 from regimen.cli.main import commands
 from regimen.spec.artifacts import report_key
 

@@ -51,7 +51,11 @@ def obrien_fleming_boundaries(information: Sequence[float], alpha: float) -> lis
     [4.877, 3.357, 2.68, 2.29, 2.031]
     """
     times = _checked(information, alpha)
-    spent = [spent_alpha(t, alpha) for t in times]
+    return boundaries_spending(times, [spent_alpha(t, alpha) for t in times])
+
+
+def boundaries_spending(times: Sequence[float], spent: Sequence[float]) -> list[float]:
+    """The same for any spending: error probability spent up to each look."""
     steps = [later - earlier for earlier, later in pairwise([0.0, *times])]
     boundaries = [_upper_tail(spent[0])]
     grid, mass = _first_density(times[0], boundaries[0], _nodes_for(steps))
