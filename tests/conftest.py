@@ -7,7 +7,14 @@ from pathlib import Path
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
-for folder in (ROOT / "cluster", ROOT / "tests", ROOT / "tests/unit/plan", ROOT / "tests/unit/trainer", ROOT / "tests/wire"):
+for folder in (
+    ROOT / "cluster",
+    ROOT / "tests",
+    ROOT / "tests/unit/plan",
+    ROOT / "tests/unit/stats",
+    ROOT / "tests/unit/trainer",
+    ROOT / "tests/wire",
+):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

@@ -63,6 +63,7 @@ class Memory(Status):
     epoch: str = Field("-", description="Epoch that evidence is counted under now.")
     epoch_since: float | None = Field(None, description="Since when.")
     power: Power | None = Field(None, description="What the test can show in its time, as last said.")
+    power_at: float | None = Field(None, description="When it was said.")
     point_at: float | None = Field(None, description="When the last point of evidence was kept.")
     points: list[EvidencePoint] = Field(default_factory=list, description="The evidence over time, for the report.")
     timeline: list[TimelinePoint] = Field(default_factory=list, description="Replicas and weights over time, for the report.")

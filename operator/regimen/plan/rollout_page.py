@@ -11,8 +11,7 @@ from jinja2 import Environment, PackageLoader, Template
 
 from regimen.plan.common import Owner
 from regimen.plan.memory import EvidencePoint, Memory
-from regimen.plan.progress import span
-from regimen.plan.rollout_plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Frame, around, nice_step, seconds_of
+from regimen.plan.rollout_plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Frame, around, duration, nice_step, seconds_of
 from regimen.spec.rollout import MORE_IS_BETTER, Analysis, ArmFigures, Guardrail, ModelRolloutSpec
 from regimen.stats.sequential import continuous_boundary, even_boundaries
 
@@ -57,11 +56,13 @@ def report_page(owner: Owner, spec: ModelRolloutSpec, memory: Memory, at: str) -
     word, tone = OUTCOMES["Invalid" if invalid else memory.outcome or "RollBack"]
     began = seconds_of(memory.history[0].at) if memory.history else memory.begun_at
     ended = seconds_of(memory.history[-1].at) if memory.history else seconds_of(at)
+    points = [point for point in memory.points if point.fraction < 1 or point.look is not None]
+    zframe = z_frame(points, spec.analysis)
     return _template().render(
-        owner=owner, spec=spec, memory=memory, word=word, tone=tone, took=span(ended - began), began=began, ended=ended,
+        owner=owner, spec=spec, memory=memory, points=points, word=word, tone=tone, took=duration(ended - began), began=began, ended=ended,
         rows=rows(spec.analysis, memory), power=memory.power, verdict=memory.verdict, level=f"{100 - 200 * spec.analysis.alpha:.4g} %",
-        effect=effect_frame(memory.points, spec.analysis), zframe=z_frame(memory.points, spec.analysis),
-        looks=planned_looks(spec.analysis), harm=harm_curve(spec.analysis), more=spec.analysis.primary.metric in MORE_IS_BETTER,
+        effect=effect_frame(points, spec.analysis), zframe=zframe,
+        looks=planned_looks(spec.analysis), harm=[(x, z) for x, z in harm_curve(spec.analysis) if z > zframe.y_low], more=spec.analysis.primary.metric in MORE_IS_BETTER,
         limit=margin_line(spec.analysis), replicas=replica_frame(memory, began, ended), weights=Frame(began, max(ended, began + 1), 0, 100),
         clock=clock_ticks(began, ended), seconds_of=seconds_of, limits=limits, box=(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM),
     )  # fmt: skip
@@ -70,7 +71,7 @@ def report_page(owner: Owner, spec: ModelRolloutSpec, memory: Memory, at: str) -
 @cache
 def _template() -> Template:
     environment = Environment(loader=PackageLoader("regimen.plan"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"points": lambda value: f"{100 * value:+.1f}", "span": span}
+    environment.filters |= {"points": lambda value: f"{100 * value:+.1f}"}
     return environment.get_template("rollout_report.html.jinja")
 
 
@@ -171,4 +172,4 @@ def clock_ticks(began: float, ended: float) -> list[tuple[float, str]]:
     length = max(1.0, ended - began)
     steps = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 2 * 86_400, 7 * 86_400)
     step = next((step for step in steps if length / step <= 8), nice_step(length / 8))
-    return [(began + k * step, span(k * step) if k else "0") for k in range(int(length // step) + 1)]
+    return [(began + k * step, duration(k * step) if k else "0") for k in range(int(length // step) + 1)]

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import floor, log10
 
+from regimen.plan.progress import span
+
 WIDTH, HEIGHT = 720.0, 240.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 12.0, 30.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 30.0, 12.0, 30.0
 
 Pair = tuple[float, float]
 
@@ -67,6 +69,18 @@ def around(values: Iterable[float], *, least: float, low: float = -1e9, high: fl
 def seconds_of(at: str) -> float:
     """Seconds since the epoch of an RFC 3339 moment."""
     return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()
+
+
+def duration(seconds: float) -> str:
+    """A length of time on a page that may show weeks.
+
+    >>> duration(90), duration(2 * 86_400), duration(8 * 86_400 + 5000)
+    ('1m30s', '2 days', '8 days 1 h')
+    """
+    if seconds < 2 * 86_400:
+        return span(seconds)
+    hours = round(seconds / 3600)
+    return f"{hours // 24} days" + (f" {hours % 24} h" if hours % 24 else "")
 
 
 def nice_step(wish: float) -> float:

@@ -51,13 +51,15 @@ def _follow_epoch(context: Context, memory: Memory) -> Memory:
 
 
 def _say_power(context: Context, memory: Memory) -> Memory:
-    """What the test can show: said when the rollout begins, and again when it turns out otherwise."""
+    """What the test can show: said when the rollout begins, and again when it turns out otherwise; once it is decided, no more."""
+    if memory.passed:
+        return memory
     power = estimate(context, memory)
     before = memory.power
     changed = before is None or (before.enough, before.by is None) != (power.enough, power.by is None)
-    if not changed and not _is_due(context, memory):
+    if not changed and not _is_due(context, memory.power_at):
         return memory
-    memory = memory.model_copy(update={"power": power})
+    memory = memory.model_copy(update={"power": power, "power_at": context.now})
     return memory.noting(context.iso, f"power: {power.note}") if changed else memory
 
 
@@ -66,15 +68,15 @@ def _keep_point(context: Context, memory: Memory, result: Weighed, before: int) 
     point = result.point(context.iso, before)
     if point is None:
         return memory
-    if point.look is None and result.verdict.decision == "Continue" and not _is_due(context, memory):
+    if point.look is None and result.verdict.decision == "Continue" and not _is_due(context, memory.point_at):
         return memory
     return memory.seeing(point).model_copy(update={"point_at": context.now})
 
 
-def _is_due(context: Context, memory: Memory) -> bool:
+def _is_due(context: Context, last: float | None) -> bool:
     """Whether it is time to keep what changes all the while."""
     rest = parse_duration(context.spec.analysis.max_duration) / KEPT_PER_RUN
-    return memory.point_at is None or context.now - memory.point_at >= rest
+    return last is None or context.now - last >= rest
 
 
 def keep_picture(context: Context, memory: Memory) -> Memory:
