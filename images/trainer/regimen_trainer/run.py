@@ -29,6 +29,7 @@ STAGES = {
     "adopt": "regimen_trainer.adopting",
     "convert": "regimen_trainer.convert",
     "evaluate": "regimen_trainer.evaluation.run",
+    "compare": "regimen_trainer.evaluation.pairs",
 }
 """Module of each kind of task; imported only when it runs, so that no stage waits for another's libraries."""
 SENTENCE = 1024

@@ -25,7 +25,7 @@ from regimen.spec.artifacts import (
     stage_record_key,
     version_prefix,
 )
-from regimen.spec.tasks import AdoptTask, ConvertTask, EvaluateTask, ImportTask, TrainTask
+from regimen.spec.tasks import AdoptTask, CompareTask, ConvertTask, EvaluateTask, ImportTask, TrainTask
 from regimen.store import AlreadyExistsError, NotFoundError, Store, StoreError
 from regimen_trainer.errors import InputError
 from regimen_trainer.kept import cached
@@ -34,7 +34,7 @@ from regimen_trainer.logs import log
 from regimen_trainer.weights import Tensor, check_layout, header, members
 
 Figures = Mapping[str, float | int | str | None]
-VersionTask = TrainTask | AdoptTask | ConvertTask | EvaluateTask | ImportTask
+VersionTask = TrainTask | AdoptTask | ConvertTask | EvaluateTask | CompareTask | ImportTask
 PROGRESS_SECONDS = 3.0
 
 

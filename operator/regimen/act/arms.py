@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from regimen.act.cluster import Cluster, Object
+from regimen.act.comparisons import Comparisons
 from regimen.act.http import Peers
 from regimen.act.parts import document, holds_place, owner_of, pod_facts, seconds, spec_of, status_of
 from regimen.plan.common import Owner, Settings
@@ -40,6 +41,7 @@ class ServiceArms:
         self.store = store
         self.settings = settings
         self.peers = peers
+        self.comparisons = Comparisons(cluster, store)
 
     def service(self, owner: Owner, spec: ModelServiceSpec) -> ServiceFacts:
         """Facts for a ModelService."""
@@ -103,6 +105,7 @@ class ServiceArms:
             measured=self._measured(spec) if judged else {},
             usual=self._evidence(service_owner, "-") if usual and service_owner else None,
             serving_since=known.since,
+            paired=self.comparisons.facts(owner, spec, version, stable_ref) if spec.analysis.primary.evidence == "Paired" else None,
         )
 
     def _measured(self, spec: ModelRolloutSpec) -> dict[str, float]:

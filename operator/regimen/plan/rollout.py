@@ -7,6 +7,7 @@ derived from what is seen, never from what an earlier pass meant to do, so a cra
 from regimen.plan.actions import Action, Apply, Plan, Put, Scale, SetFinalizer
 from regimen.plan.commands import last_exchange, refuse_after_end, take_up
 from regimen.plan.common import FINALIZER, Owner, Settings
+from regimen.plan.comparison import comparison, comparison_missing
 from regimen.plan.evidence import evidence_missing
 from regimen.plan.exchange import Done, next_move
 from regimen.plan.memory import Memory, memory_map
@@ -45,7 +46,7 @@ def decide(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: 
     remember = (Apply(memory_map(owner, advanced)),) if advanced != memory else ()
     # Once it says that all is done, nobody looks again: so that is written last, anything else before it is acted on.
     ordered = (*actions, *remember) if advanced.ended else (*remember, *actions)
-    return report(context, memory, advanced, ordered, hold)
+    return report(context, memory, advanced, (*ordered, *comparison(context, advanced)), hold)
 
 
 def _ended(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: Settings, memory: Memory, at: str) -> Plan:
@@ -138,7 +139,7 @@ def _invalid(context: Context) -> tuple[str, str] | None:
             "NoAnalysis",
             "strategy.steps: a step `analysis: {}` is needed, since nothing is promoted without evidence; delete and create",
         )
-    return evidence_missing(context)
+    return evidence_missing(context) or comparison_missing(context)
 
 
 def _advance(context: Context, memory: Memory) -> Memory:

@@ -4,14 +4,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from regimen.plan.common import Owner, Settings
+from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory
-from regimen.spec.artifacts import ServingRecord
+from regimen.spec.artifacts import DatasetManifest, ServingRecord
+from regimen.spec.dataset import TaskOutput
 from regimen.spec.rollout import ModelRolloutSpec, Step
 from regimen.spec.routing import Evidence, RouterState, Routing
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec
+
+
+@dataclass(frozen=True)
+class PairedFacts:
+    """What was seen of the evidence that is compared case by case."""
+
+    output: TaskOutput | None
+    """Of the dataset's task; None where there is no such dataset or task."""
+    newest: DatasetManifest | None
+    """The dataset's newest revision."""
+    known: tuple[DatasetManifest, ...]
+    """Revisions of it that either version was trained on."""
+    trained: bool
+    """Whether the candidate says on which revision of it it was trained."""
+    stable_version: ModelVersionSpec | None
+    groups: tuple[tuple[int, int, int], ...] = ()
+    """Of the newest comparison that is done: see PairedEvidence."""
+    compared: str | None = None
+    """Digest of the revision that it was by."""
+    job: JobFacts | None = None
+    """That compares by the newest revision."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +63,8 @@ class RolloutFacts:
     """What is known of the service outside rollouts, for the estimate of power; asked only before a rollout has evidence of its own."""
     serving_since: float | None = None
     """Since when the version of record serves."""
+    paired: PairedFacts | None = None
+    """None where the analysis does not ask for it, or the bucket cannot be asked."""
 
     @property
     def applied(self) -> bool:

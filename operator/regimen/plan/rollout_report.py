@@ -2,6 +2,7 @@
 
 from regimen.plan.actions import Action, Event, Plan, SetFinalizer, Verdict
 from regimen.plan.common import FINALIZER, Owner
+from regimen.plan.comparison import comparison_says
 from regimen.plan.evidence import arms_status
 from regimen.plan.exchange import Done, Hold
 from regimen.plan.memory import Memory
@@ -103,7 +104,9 @@ def _message(context: Context, memory: Memory, hold: Hold | Done) -> str:
         return f"step {number} of {total}: {what}; the clock stands still"
     step = current_step(context.spec, memory)
     if step is not None and step.analysis is not None and memory.verdict is not None:
-        return f"step {number} of {total}, analysis: {memory.verdict.reason}"
+        paired = context.spec.analysis.primary.evidence == "Paired"
+        more = comparison_says(context.facts.paired) if paired else ""
+        return f"step {number} of {total}, analysis: {memory.verdict.reason}" + (f"; {more}" if more else "")
     if context.facts.evidence is None and memory.evidence_since is not None:
         return f"step {number} of {total}: the feedback service cannot be asked; nothing is promoted meanwhile"
     return f"step {number} of {total}" + (f": {hold.reason}" if isinstance(hold, Hold) else "")

@@ -25,13 +25,13 @@ def weigh(context: Context, memory: Memory) -> Memory:
         memory = memory.model_copy(update={"evidence_since": context.now})
     memory = _say_power(context, _follow_epoch(context, memory))
     if memory.evidence_since is None or facts.evidence is None or routing is None or routing.candidate is None:
-        return memory
+        return _time_is_up(context, memory)
     stable, candidate = find_arm(facts.evidence, memory.stable_ref), find_arm(facts.evidence, context.spec.to_ref.name)
     analysis, share, step = context.spec.analysis, routing.candidate.weight / 100, current_step(context.spec, memory)
     before = memory.looks_taken
     if step is not None and step.analysis is not None:
         elapsed = context.now - memory.step_since
-        result = judge_evidence(candidate, stable, analysis, before, elapsed, share, measured=facts.measured)
+        result = judge_evidence(candidate, stable, analysis, before, elapsed, share, _pairs(context), facts.measured)
         memory = memory.model_copy(update={"verdict": result.verdict, "looks_taken": result.verdict.look})
         memory = _keep_point(context, memory, result, before)
     else:
@@ -41,6 +41,18 @@ def weigh(context: Context, memory: Memory) -> Memory:
     if result.verdict.decision == "RollBack":
         return rolling_back(context, memory, result.reason, result.verdict.reason, at_once=result.at_once)
     return memory
+
+
+def _time_is_up(context: Context, memory: Memory) -> Memory:
+    """Without evidence nothing is judged, and maxDuration ends the analysis all the same."""
+    step, limit = current_step(context.spec, memory), context.spec.analysis.max_duration
+    if step is None or step.analysis is None or context.now - memory.step_since < parse_duration(limit):
+        return memory
+    return rolling_back(context, memory, "NotPromoted", f"Undecided after maxDuration {limit}: the feedback service cannot be asked")
+
+
+def _pairs(context: Context) -> tuple[tuple[int, int, int], ...]:
+    return context.facts.paired.groups if context.facts.paired is not None else ()
 
 
 def _follow_epoch(context: Context, memory: Memory) -> Memory:
@@ -54,7 +66,7 @@ def _say_power(context: Context, memory: Memory) -> Memory:
     """What the test can show: said when the rollout begins, and again when it turns out otherwise; once it is decided, no more."""
     if memory.passed:
         return memory
-    power = estimate(context, memory)
+    power = estimate(context, memory, sum(cases for cases, _, _ in _pairs(context)))
     before = memory.power
     changed = before is None or (before.enough, before.by is None) != (power.enough, power.by is None)
     if not changed and not _is_due(context, memory.power_at):

@@ -168,6 +168,17 @@ class Claim(Status):
     dataset_revision: str = Field(description="Revision pinned when the job began.")
 
 
+class PairedEvidence(Status):
+    """What two versions answered to the same cases: counts by group, no texts (law 8)."""
+
+    candidate: str = Field(description="ModelVersion.")
+    stable: str = Field(description="ModelVersion.")
+    revision: str = Field(description="Digest of the revision whose new rows were asked.")
+    groups: list[tuple[int, int, int]] = Field(
+        description="Of each group: cases, those on which the candidate alone was right, those on which stable alone was."
+    )
+
+
 class ServingRecord(Status):
     """What a service serves; kept in a ControllerRevision and, as a pointer, in the bucket."""
 
@@ -235,6 +246,11 @@ def checkpoints_prefix(namespace: str, model: str, version: str, uid: str) -> st
 
 def answers_prefix(file_digest: str, asked_digest: str) -> str:
     return f"evaluations/{short(file_digest)}/{short(asked_digest)}/"
+
+
+def comparison_uid(rollout_uid: str, revision: str) -> str:
+    """In place of a job's uid: the stage record of a comparison is below it."""
+    return f"{rollout_uid}-{short(revision)}"
 
 
 def report_key(namespace: str, rollout: str, uid: str) -> str:

@@ -138,5 +138,25 @@ class EvaluateTask(Spec):
     lineage: Lineage
 
 
-Task = Annotated[PrepareTask | ImportTask | TrainTask | AdoptTask | ConvertTask | EvaluateTask, Field(discriminator="kind")]
+class CompareTask(Spec):
+    """Let both versions of a rollout answer the cases that neither was trained on, and compare them case by case. Result: StageRecord
+    `evaluation` under `uid`, with one file, `pairs.json` (PairedEvidence)."""
+
+    kind: Literal["compare"] = "compare"
+    namespace: str
+    job: str = Field(description="namespace/name of the rollout.")
+    uid: str = Field(description="Of the rollout and the revision: `comparison_uid`.")
+    model: str
+    version: str = Field(description="Of the candidate.")
+    revision: str = Field(description="Digest of the revision whose rows are asked.")
+    candidate: Contender
+    stable: Contender
+    rows: list[str] = Field(description="s3:// addresses of that revision's training and held-out rows.")
+    known: list[str] = Field(description="Of the revisions that the versions were trained on: their rows are left out.")
+    output: Literal["Label"] = "Label"
+    labels: list[str]
+    max_cases: int = Field(description="The first so many by hash of their id.")
+
+
+Task = Annotated[PrepareTask | ImportTask | TrainTask | AdoptTask | ConvertTask | EvaluateTask | CompareTask, Field(discriminator="kind")]
 TaskAdapter: TypeAdapter[Task] = TypeAdapter(Task)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from regimen.spec.artifacts import Artifact, Progress, answers_prefix
-from regimen.spec.tasks import EvaluateTask
+from regimen.spec.tasks import CompareTask, EvaluateTask
 from regimen_trainer.engine import Engine, engine_version, serving
 from regimen_trainer.evaluation.cases import Case, digest_of, longest
 from regimen_trainer.evaluation.ledger import Ledger
@@ -49,7 +49,7 @@ class Asking:
     """Who asks what, for all files alike."""
 
     stage: StageRun
-    task: EvaluateTask
+    task: EvaluateTask | CompareTask
     cases: Sequence[Case]
     scratch: Path
     slots: int = SLOTS

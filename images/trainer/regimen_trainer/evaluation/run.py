@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regimen.spec.artifacts import Artifact
-from regimen.spec.tasks import EvaluateTask
+from regimen.spec.tasks import Contender, EvaluateTask
 from regimen.stats.gates import judge_gates
 from regimen.stats.paired import Bootstrap
 from regimen.store import Store
@@ -48,7 +48,7 @@ def run(task: EvaluateTask, store: Store, scratch: Path) -> None:
             beside.ask(candidate)
     changed = beside.changed(answers[: len(sample)]) if beside else None
     ours = judged(task, cases, CANDIDATE, f"{task.model}-{task.version}", answers)
-    others = [contender(asking, entry.name, entry.version, entry.gguf) for entry in task.against]
+    others = [contender(asking, task, entry) for entry in task.against]
     figures = compared(cases, ours, others) | (changed.figures() if changed else {})
     figures["templateMatchesTraining"] = matches if matches is None else int(matches)
     gates = judge_gates(task.evaluation.gates, figures, [other.name for other in others])
@@ -67,10 +67,10 @@ def made(stage: StageRun, quantization: str) -> Artifact:
     raise InputError(f"output.quantizations: no {quantization} file was converted; delete the job and create it again")
 
 
-def contender(asking: Asking, name: str, version: str, file: Artifact) -> Judged:
+def contender(asking: Asking, task: EvaluateTask, entry: Contender) -> Judged:
     """What a file to beat scored; asked only where the bucket does not know."""
-    with served(asking, name, file) as other:
-        return judged(asking.task, asking.cases, name, version, other.answers(asking.cases))
+    with served(asking, entry.name, entry.gguf) as other:
+        return judged(task, asking.cases, entry.name, entry.version, other.answers(asking.cases))
 
 
 def compared(cases: Sequence[Case], ours: Judged, others: Sequence[Judged]) -> Figures:
