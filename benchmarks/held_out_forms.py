@@ -248,7 +248,7 @@ NUMBERS_OF_PEOPLE: dict[str, Form] = {
         lambda p: "«{}» [at] {}".format(p.mail[0], p.mail[1].replace(".", " [dot] ")), lambda p: "«{}»(at){}".format(*p.mail)
     ),
     "mail_said": lambda p: f"«{_letters(p.first)} {_letters(p.last)} {_paired(p.digits(2))}» at {p.mail[1].replace('.', ' dot ')}",
-    "mail_initial": lambda p: f"«{_letters(p.first)[:1]}.{_letters(p.last)}»@{p.mail[1]}",
+    "mail_initial": lambda p: f"«{_letters(p.first)[:1]}.{_letters(p.last)}{p.digits(2)}»@{p.mail[1]}",
     "mail_display": lambda p: "«{0}»@{1} <«{0}»@{1}>".format(*p.mail),
     "mail_dash": lambda p: f"«{_letters(p.first)}-{_letters(p.last)}»@{p.mail[1]}",
     "mail_semicolon": lambda p: "«{}»@{}; ".format(*p.mail) + "«{}»@{}".format(*Person(p.random, p.names).mail),
@@ -374,8 +374,8 @@ BODIES_AND_PICTURES: dict[str, Form] = {
     ),
     "name_photo": _one(
         lambda p: f"«{p.last}_{p.first}»_preop_frontal.jpg",
-        lambda p: f"«{_letters(p.first)[:1]}{_letters(p.last)}»-nose-L.png",
-        lambda p: f"«{p.last}» {p.first[0]} face 3.tif",
+        lambda p: f"«{_letters(p.first)}{_letters(p.last)}»-nose-L.png",
+        lambda p: f"«{p.last} {p.first}» face 3.tif",
     ),
     "camera_photo": _one(_stem("P10«#####»", "JPG"), _stem("100_«####»", "JPG"), _stem("DSC_«####»", "NEF"), _stem("CIMG«####»", "jpg")),
     "screenshot": _one(_stem("Screenshot_«{d:%Y%m%d}-######»", "png"), _stem("Screen Shot {d:%Y}-«{d:%m-%d} at 3.##.##» PM", "png")),
