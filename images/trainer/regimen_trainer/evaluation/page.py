@@ -103,6 +103,12 @@ def attention(report: Report) -> list[str]:
 def _doubts(report: Report) -> Iterable[str]:
     if report.template_matches is False:
         yield "The served chat template makes other tokens than training saw; the model was asked otherwise than it was taught."
+    if report.template_matches is None:
+        who = "The tool that trained the adapter" if "adapterSource" in report.lineage else "Its training"
+        yield (
+            f"{who} left no record of the tokens that it saw, so it is not known whether the served chat template makes the same; compare the "
+            "chat template that it was trained with to that of the base."
+        )
     for version in report.versions:
         silent = sum(answers.get("", 0) for answers in version.confusion.values())
         if silent:
