@@ -12,11 +12,11 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from regimen_trainer.data.plots import stacked
-from regimen_trainer.data.report import number, percent, plural
 from regimen_trainer.evaluation.document import Pairing, Report, Version
 from regimen_trainer.evaluation.plots import difference_axis, spread_of, whisker
 from regimen_trainer.evaluation.quantization import PLACES, TOP
+from regimen_trainer.plots import stacked
+from regimen_trainer.words import number, percent, plural
 
 FILES = ["evaluation.json", "report.html"]
 METRICS = {
