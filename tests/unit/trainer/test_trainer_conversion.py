@@ -8,7 +8,7 @@ import pytest
 
 from regimen_trainer.commands.conversion import quantizations
 from regimen_trainer.conversion.adapter import Adapter
-from regimen_trainer.conversion.layout import About, check_config, general_metadata, own_metadata
+from regimen_trainer.conversion.layout import About, check_base, general_metadata, own_metadata
 from regimen_trainer.conversion.mixture import check_complete, parse
 from regimen_trainer.conversion.weights import Stored, model_files, stored_tensors
 from regimen_trainer.errors import InputError, ToolError
@@ -149,14 +149,15 @@ def test_headers_of_safetensors_are_read_and_others_refused(tmp_path: Path) -> N
     ("config", "said"),
     [
         ({"architectures": ["MixtralForCausalLM"]}, "MixtralForCausalLM"),
-        ({}, "none"),
-        ({"architectures": ["LlamaForCausalLM"], "quantization_config": {"quant_method": "awq"}}, "quantized already"),
+        ({}, "no architecture"),
+        ({"architectures": ["LlamaForCausalLM"], "quantization_config": {"quant_method": "awq"}}, "are quantised"),
+        ({"architectures": ["LlamaForCausalLM"], "auto_map": {"AutoModel": "modeling.Own"}}, "Python code from its repository"),
     ],
 )
 def test_models_that_are_not_converted_here_are_refused(tmp_path: Path, config: dict[str, Any], said: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match=said):
-        check_config(tmp_path)
+        check_base(tmp_path)
 
 
 def test_what_is_not_known_is_not_said() -> None:
