@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from regimen.spec.artifacts import Artifact, StageRecord, stage_record_key
+from regimen.spec.artifacts import Artifact, Lineage, StageRecord, stage_record_key
 from regimen.spec.meta import Quantization
 from regimen.spec.tasks import EvaluateTask
 from regimen.store import AlreadyExistsError, NotFoundError, Store
@@ -229,6 +229,17 @@ def test_four_bits_differ_from_16(output: str, bucket: Folder, tmp_path: Path) -
     assert {"agreement@Baseline", "mcnemarP@Baseline"} <= set(figures) if output == "Label" else {"rougeL@Baseline"} <= set(figures)
     assert figures["templateMatchesTraining"] == 0, "the record says that training saw other tokens"
     holds_no_text(bucket)
+
+
+def test_of_an_adapter_that_another_tool_trained_the_template_is_not_known(bucket: Folder, tmp_path: Path) -> None:
+    key = stage_record_key("claims", MODEL, VERSION, UID, "adapter")
+    record = json.loads(bucket.get(key)) | {"figures": {"source": "s3://b/colab/"}}
+    bucket.put(key, json.dumps(record).encode())
+    task = evaluate_task(bucket)
+    run(task.model_copy(update={"lineage": Lineage(adapter_source="s3://b/colab/")}), bucket, tmp_path / "scratch")
+    assert "templateMatchesTraining" not in figures_of(bucket)
+    pages = [bucket.get(key).decode() for key in bucket.keys("models/") if key.endswith("report.html")]
+    assert "The tool that trained the adapter left no record of the tokens that it saw" in pages[0]
 
 
 def holds_no_text(bucket: Folder) -> None:
