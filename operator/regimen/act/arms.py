@@ -1,24 +1,29 @@
 """What a ModelService runs: its record, Deployments, pods, routers and evidence. Used for services and for rollouts."""
 
+import logging
 from dataclasses import dataclass
 
+from regimen.act.card_slices import card_facts
 from regimen.act.cluster import Cluster, Object
 from regimen.act.http import Peers
-from regimen.act.parts import document, holds_place, owner_of, pod_facts, spec_of, status_of
-from regimen.plan.common import Owner, Settings
+from regimen.act.parts import document, holds_place, is_settled, job_facts, owner_of, pod_facts, spec_of, status_of
+from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory, memory_name
 from regimen.plan.rollout_facts import RolloutFacts, moves_replicas
+from regimen.plan.rollout_prepare import job_name
 from regimen.plan.router import routing_name, service_key
 from regimen.plan.service import ServiceFacts
 from regimen.plan.serving import deployment_name
-from regimen.spec.artifacts import ServingRecord, VersionManifest, manifest_key, serving_key
+from regimen.spec.artifacts import RolloutOutcome, ServingRecord, VersionManifest, manifest_key, outcome_key, serving_key
 from regimen.spec.meta import GROUP
 from regimen.spec.rollout import ModelRolloutSpec
 from regimen.spec.routing import Evidence, RouterState, Routing
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
 from regimen.store import Store, StoreError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ class ServiceArms:
         service = spec_of(obj, ModelServiceSpec) if obj else None
         routers, expected = self._routers(service_owner) if service_owner else ((), 0)
         epoch = routing.epoch if routing else "-"
-        evidence = self._evidence(service_owner, epoch) if service_owner and epoch.startswith(owner.uid) else None
+        # A rollback asks nobody but Kubernetes and the routers.
+        judged = memory is None or memory.outcome is None
+        evidence = self._evidence(service_owner, epoch) if service_owner and judged and epoch.startswith(owner.uid) else None
+        outcome, unknown = self._outcome(owner, spec, memory)
         other = self.active_rollout(owner.namespace, spec.service_ref.name)
         return RolloutFacts(
             service_owner=service_owner,
@@ -96,7 +104,35 @@ class ServiceArms:
             routers_expected=expected,
             evidence=evidence,
             lending=self._lending(service) if service else False,
+            outcome=outcome,
+            outcome_unknown=unknown,
+            served=self._served(service_owner, service) if service_owner and service else (),
+            fetches=self._fetches(owner, memory) if memory else {},
+            stable_version=self._version(owner.namespace, stable_ref)[0] if stable_ref else None,
+            room=self._room(service) if service else 0,
         )
+
+    def _outcome(self, owner: Owner, spec: ModelRolloutSpec, memory: Memory | None) -> tuple[RolloutOutcome | None, bool]:
+        """How it ended by the bucket, and whether that cannot be asked. Only before it begins, and until it is known to be there."""
+        if memory is not None and (not memory.ended or memory.kept):
+            return None, False
+        try:
+            return document(self.store, outcome_key(owner.namespace, spec.service_ref.name, owner.name), RolloutOutcome), False
+        except StoreError as error:
+            log.warning("how %s ended cannot be asked: %s", owner.path, error)
+            return None, True
+
+    def _served(self, owner: Owner, service: ModelServiceSpec) -> tuple[str, ...]:
+        """Versions that served, newest first, by the records; the baseline last."""
+        records = [ServingRecord.model_validate(item["data"]) for item in self._revisions(owner)]
+        names = [name for record in reversed(records) for name in (record.version_ref, record.previous_ref) if name]
+        return tuple(dict.fromkeys([*names, service.baseline_ref.name]))
+
+    def _fetches(self, owner: Owner, memory: Memory) -> dict[str, JobFacts]:
+        if memory.prepared:
+            return {}
+        jobs = {node: job_facts(self.cluster, owner.namespace, job_name(owner, node)) for node in memory.nodes}
+        return {node: job for node, job in jobs.items() if job is not None}
 
     def memory(self, owner: Owner) -> Memory | None:
         """What a rollout remembers; None before it begins."""
@@ -125,14 +161,16 @@ class ServiceArms:
 
     def _record(self, owner: Owner) -> _Record:
         """The newest ControllerRevision, else the bucket's pointer (law 1)."""
-        revisions = self.cluster.items("ControllerRevision", owner.namespace, f"{GROUP}/service={owner.name}")
-        if revisions:
-            newest = max(revisions, key=lambda item: int(item["revision"]))
-            return _Record(ServingRecord.model_validate(newest["data"]), True, False)
+        if revisions := self._revisions(owner):
+            return _Record(ServingRecord.model_validate(revisions[-1]["data"]), True, False)
         try:
             return _Record(document(self.store, serving_key(owner.namespace, owner.name), ServingRecord), False, False)
         except StoreError:
             return _Record(None, False, True)
+
+    def _revisions(self, owner: Owner) -> list[Object]:
+        found = self.cluster.items("ControllerRevision", owner.namespace, f"{GROUP}/service={owner.name}")
+        return sorted(found, key=lambda item: int(item["revision"]))
 
     def _version(self, namespace: str, name: str) -> tuple[ModelVersionSpec | None, bool, str]:
         obj = self.cluster.get("ModelVersion", namespace, name)
@@ -155,11 +193,26 @@ class ServiceArms:
         found = self.cluster.get("Deployment", owner.namespace, name)
         selector = f"{GROUP}/service={owner.name},{GROUP}/version={version_ref}"
         pods = self.cluster.items("Pod", owner.namespace, selector)
+        cordoned = self._cordoned() if pods else frozenset()
         return ArmFacts(
             version=version_ref, deployment=name, exists=found is not None,
             replicas=int(found["spec"].get("replicas", 1)) if found else 0,
-            pods=tuple(pod_facts(pod) for pod in pods if holds_place(pod)),
+            pods=tuple(pod_facts(pod, cordoned) for pod in pods if holds_place(pod)),
+            settled=found is None or is_settled(found, pods),
         )  # fmt: skip
+
+    def _cordoned(self) -> frozenset[str]:
+        """Nodes that take no new pods."""
+        nodes = self.cluster.items("Node")
+        return frozenset(str(node["metadata"]["name"]) for node in nodes if node.get("spec", {}).get("unschedulable"))
+
+    def _room(self, spec: ModelServiceSpec) -> int:
+        """Free places for a replica. On the CPU the scheduler alone knows: one is tried."""
+        if not spec.placement.gpus:
+            return 1
+        cards = card_facts(self.cluster, spec.placement.node_selector, spec.placement.gpu_resource)
+        cordoned = self._cordoned()
+        return sum(max(0, card.slices - card.taken) // spec.placement.gpus for card in cards if card.node not in cordoned)
 
     def _routing(self, owner: Owner) -> Routing | None:
         found = self.cluster.get("ConfigMap", owner.namespace, routing_name(owner.name))

@@ -9,6 +9,7 @@ from regimen.plan.common import MANAGED, Owner
 from regimen.spec.meta import Status
 from regimen.spec.rollout import Arms, HistoryEntry
 from regimen.spec.rollout import Verdict as EvidenceVerdict
+from regimen.spec.service import ModelServiceSpec
 
 HISTORY_LIMIT = 64
 
@@ -18,6 +19,11 @@ class Memory(Status):
 
     stable_ref: str = Field(description="ModelVersion that served when it began: what a rollback returns to.")
     begun_at: float
+    service: ModelServiceSpec | None = Field(
+        None, description="The service as it was then, image included: later changes wait for the end."
+    )
+    nodes: list[str] = Field(default_factory=list, description="Where its replicas ran then: both files are brought there first.")
+    prepared: bool = Field(False, description="Both files are on every one of those nodes, verified.")
     step: int = 0
     step_since: float
     moved_at: float = Field(description="When a replica or the step last moved, for progressDeadline.")
@@ -27,11 +33,19 @@ class Memory(Status):
     lent_since: float | None = Field(None, description="Since when training has borrowed a card of the service: clocks stand still.")
     returned_at: float | None = Field(None, description="When training gave it back; the replicas that stepped aside are coming back.")
     passed: bool = Field(False, description="The analysis has said Promote.")
+    growing_since: float | None = Field(None, description="When an arm last began to grow; None once it is ready.")
+    load_seconds: float | None = Field(None, description="The longest that a replica took from the order to start until it was ready.")
+    routed_at: float | None = Field(None, description="When the routing last changed; None once every router has it.")
+    switch_seconds: float = Field(0, description="The longest that the routers took.")
     outcome: Literal["Promote", "RollBack"] | None = None
     reason: str = ""
     why: str = ""
     at_once: bool = Field(False, description="Traffic leaves the candidate before capacity is back.")
+    rolling_since: float | None = Field(None, description="When the rollback was decided.")
+    traffic_off: float | None = Field(None, description="Seconds from there until no router sent the candidate anything new.")
+    capacity_restored: float | None = Field(None, description="Seconds from there until every replica was stable and ready.")
     ended: bool = False
+    kept: bool = Field(False, description="How it ended is in the bucket.")
     verdict: EvidenceVerdict | None = None
     arms: Arms | None = Field(None, description="Both arms as they were when the analysis decided.")
     history: list[HistoryEntry] = Field(default_factory=list)

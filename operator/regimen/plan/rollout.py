@@ -4,16 +4,19 @@ One pass: judge the evidence, advance the memory, then make the one move that th
 derived from what is seen, never from what an earlier pass meant to do, so a crash between any two of them changes nothing.
 """
 
-from regimen.plan.actions import Apply, Plan, Scale, SetFinalizer
+from regimen.plan.actions import Action, Apply, Plan, Scale, SetFinalizer
 from regimen.plan.common import FINALIZER, Owner, Settings
 from regimen.plan.evidence import arms_status, find_arm, judge_evidence, watch_evidence
-from regimen.plan.exchange import Done, next_move
+from regimen.plan.exchange import Done, Hold, next_move
 from regimen.plan.memory import Memory, memory_map
+from regimen.plan.rollout_begin import begin
 from regimen.plan.rollout_facts import Context, RolloutFacts, current_step
 from regimen.plan.rollout_lending import follow_loan
-from regimen.plan.rollout_moves import next_actions, promote, rolled_back
+from regimen.plan.rollout_moves import keep_outcome, next_actions, promote, rolled_back
+from regimen.plan.rollout_pace import measure, over_budget, pace
+from regimen.plan.rollout_prepare import fetch_jobs, prepare
 from regimen.plan.rollout_report import ended, plain, report
-from regimen.plan.service import gguf_for
+from regimen.plan.router import routing_name
 from regimen.spec.meta import parse_duration
 from regimen.spec.phases import RolloutPhase
 from regimen.spec.rollout import ModelRolloutSpec, Step
@@ -23,25 +26,54 @@ def decide(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: 
     """One pass over a rollout."""
     memory = facts.memory
     if memory is not None and memory.ended:
-        return ended(owner, facts, memory)
+        return _ended(owner, spec, facts, settings, now, memory)
     if facts.service_owner is None or facts.service is None:
         return _without_service(owner, spec)
-    context = Context(owner, spec, facts, settings, now, facts.service_owner, facts.service)
+    service = memory.service if memory is not None and memory.service is not None else facts.service
+    context = Context(owner, spec, facts, settings, now, facts.service_owner, service)
     if memory is None:
-        return _begin(context)
-    advanced = _advance(context, memory)
-    actions, hold = next_actions(context, advanced)
+        return begin(context)
+    advanced, waiting = _advance(context, memory)
+    hold: Hold | Done
+    if not advanced.prepared and advanced.outcome is None:
+        actions, hold = fetch_jobs(context, advanced), Hold(waiting)
+    else:
+        actions, hold = next_actions(context, advanced)
     if advanced.outcome == "Promote":
         actions, advanced, hold = promote(context, advanced, actions, hold)
     elif memory.outcome == "RollBack" and not actions and isinstance(hold, Done):
         actions, advanced = rolled_back(context, advanced)
-    moved = any(isinstance(action, Scale) for action in actions)
-    if moved:
-        advanced = advanced.model_copy(update={"moved_at": now})
+    advanced = _note_moves(context, advanced, actions)
     remember = (Apply(memory_map(owner, advanced)),) if advanced != memory else ()
     # Once it says that all is done, nobody looks again: so that is written last, anything else before it is acted on.
     ordered = (*actions, *remember) if advanced.ended else (*remember, *actions)
     return report(context, memory, advanced, ordered, hold)
+
+
+def _note_moves(context: Context, memory: Memory, actions: tuple[Action, ...]) -> Memory:
+    """When a replica or the routing moves, clocks begin."""
+    for action in actions:
+        if isinstance(action, Scale) or (isinstance(action, Apply) and action.manifest["kind"] == "Deployment"):
+            memory = memory.model_copy(update={"moved_at": context.now, "growing_since": _growing_since(context, memory, action)})
+        elif isinstance(action, Apply) and action.manifest["metadata"]["name"] == routing_name(context.service_owner.name):
+            memory = memory.model_copy(update={"routed_at": context.now})
+    return memory
+
+
+def _growing_since(context: Context, memory: Memory, action: Scale | Apply) -> float | None:
+    """A Deployment that is made has its first replica; a smaller arm starts nothing."""
+    arms = {arm.deployment: arm.replicas for arm in (context.facts.stable, context.facts.candidate)}
+    grows = not isinstance(action, Scale) or action.replicas > arms.get(action.deployment, 0)
+    return context.now if grows else memory.growing_since
+
+
+def _ended(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: Settings, now: float, memory: Memory) -> Plan:
+    """Nothing moves any more; how it ended is brought into the bucket, whenever that can be reached."""
+    if memory.kept or facts.outcome_unknown or facts.service_owner is None or facts.service is None:
+        return ended(owner, facts, memory)
+    context = Context(owner, spec, facts, settings, now, facts.service_owner, facts.service)
+    put = () if facts.outcome is not None and facts.outcome.rollout_uid == owner.uid else (keep_outcome(context, memory),)
+    return ended(owner, facts, memory, (*put, Apply(memory_map(owner, memory.model_copy(update={"kept": True})))))
 
 
 def _without_service(owner: Owner, spec: ModelRolloutSpec) -> Plan:
@@ -50,105 +82,34 @@ def _without_service(owner: Owner, spec: ModelRolloutSpec) -> Plan:
     return plain(RolloutPhase.PENDING, "ServiceMissing", text, release)
 
 
-def _begin(context: Context) -> Plan:
-    """Check what must hold before anything moves; then remember what to return to."""
-    owner, facts = context.owner, context.facts
-    if owner.deleting:
-        return plain(RolloutPhase.PENDING, "Deleted", "deleted before it began", (SetFinalizer(False),))
-    if facts.before:
-        return plain(RolloutPhase.PENDING, "WaitingForRollout", f"rollout {facts.before[0]} of the same service comes first")
-    invalid, waiting = _invalid(context), _waiting(context)
-    if waiting is not None:
-        return plain(RolloutPhase.PENDING, *waiting)
-    if invalid is not None:
-        return plain(RolloutPhase.INVALID, *invalid, stalled=True)
-    if FINALIZER not in owner.finalizers:
-        return plain(RolloutPhase.PENDING, "Beginning", "beginning", (SetFinalizer(True),), again_after=0.2)
-    if facts.serving is None:
-        raise AssertionError("_waiting lets nothing through that is missing")
-    memory = Memory(stable_ref=facts.serving.version_ref, begun_at=context.now, step_since=context.now, moved_at=context.now)
-    memory = memory.noting(context.iso, f"began: {facts.serving.version_ref} → {context.spec.to_ref.name}")
-    return plain(RolloutPhase.PROGRESSING, "Beginning", "beginning", (Apply(memory_map(owner, memory)),), again_after=0.2)
-
-
-def _waiting(context: Context) -> tuple[str, str] | None:
-    spec, facts = context.spec, context.facts
-    if facts.to_version is None:
-        return "VersionMissing", f"toRef.name: ModelVersion {spec.to_ref.name} does not exist; create it or correct the name"
-    if not facts.to_ready:
-        return "VersionNotReady", f"toRef.name: ModelVersion {spec.to_ref.name} is not Ready yet"
-    if facts.serving is None or facts.routing is None:
-        return "ServiceNotServing", f"serviceRef.name: ModelService {spec.service_ref.name} does not serve yet"
-    if facts.stable.ready < context.service.replicas:
-        return "ServiceNotReady", f"{facts.stable.ready} of {context.service.replicas} replicas are ready; waiting for all"
-    if facts.lending:
-        return "CardLent", "training has borrowed a card of this service; waiting for its return"
-    return None
-
-
-def _invalid(context: Context) -> tuple[str, str] | None:
-    spec, facts, service = context.spec, context.facts, context.service
-    if facts.to_version is None or facts.serving is None:
-        return None
-    if facts.to_version.model != service.model:
-        return (
-            "WrongModel",
-            f"toRef.name: {spec.to_ref.name} is of model {facts.to_version.model}, the service serves {service.model}",
-        )
-    if gguf_for(service, facts.to_version) is None:
-        return (
-            "QuantizationMissing",
-            f"toRef.name: {spec.to_ref.name} has no {service.quantization} GGUF; publish one with output.quantizations",
-        )
-    if spec.from_ref is not None and facts.serving.version_ref != spec.from_ref.name:
-        return (
-            "FromMismatch",
-            f"fromRef.name: {facts.serving.version_ref} serves, not {spec.from_ref.name}; delete and create it corrected",
-        )
-    if facts.serving.version_ref == spec.to_ref.name:
-        return "ServesAlready", f"toRef.name: {spec.to_ref.name} serves already; delete this rollout"
-    if service.min_available >= service.replicas:
-        return (
-            "NoReplicaToSpare",
-            f"serviceRef.name: minAvailable {service.min_available} of {service.replicas} replicas leaves none to exchange; lower minAvailable",
-        )
-    counts = [step.set_replicas for step in spec.strategy.steps if step.set_replicas is not None]
-    if not counts or counts[-1] != service.replicas:
-        return (
-            "StepsIncomplete",
-            f"strategy.steps: the last setReplicas must be {service.replicas}, all replicas; delete and create it corrected",
-        )
-    if not any(step.analysis is not None for step in spec.strategy.steps):
-        return (
-            "NoAnalysis",
-            "strategy.steps: a step `analysis: {}` is needed, since nothing is promoted without evidence; delete and create",
-        )
-    return None
-
-
-def _advance(context: Context, memory: Memory) -> Memory:
-    """What follows from deletion, evidence and time, before any move."""
+def _advance(context: Context, memory: Memory) -> tuple[Memory, str]:
+    """What follows from deletion, evidence and time, before any move; and what is waited for before there is one."""
     serving = context.facts.serving
     recorded = serving is not None and serving.version_ref == context.spec.to_ref.name
+    memory = measure(context, memory)
     if context.owner.deleting and memory.outcome != "RollBack" and not recorded:
-        return _rolling_back(context, memory, "Deleted", "deleted before it ended")
+        return _rolling_back(context, memory, "Deleted", "deleted before it ended"), ""
     if memory.outcome is not None:
-        return memory
-    memory = follow_loan(context, memory)
-    if memory.lent_since is not None:
-        return memory
-    memory = _weigh(context, memory)
+        return memory, ""
+    if not memory.prepared:
+        return prepare(context, memory)
+    if not context.spec.undo:
+        memory = follow_loan(context, memory)
+        if memory.lent_since is not None:
+            return memory, ""
+        memory = _weigh(context, memory)
     if memory.outcome is None:
         memory = _deadline(context, memory)
     if memory.outcome is None and not context.spec.paused:
         memory = _next_step(context, memory)
-    return memory
+    return memory, ""
 
 
 def _rolling_back(context: Context, memory: Memory, reason: str, why: str, at_once: bool = False) -> Memory:
     return memory.noting(
-        context.iso, f"rolling back: {why}", outcome="RollBack", reason=reason, why=why, at_once=at_once, requested_weight=0.0
-    )
+        context.iso, f"rolling back: {why}", outcome="RollBack", reason=reason, why=why, at_once=at_once, requested_weight=0.0,
+        rolling_since=context.now, traffic_off=None,
+    )  # fmt: skip
 
 
 def _weigh(context: Context, memory: Memory) -> Memory:
@@ -185,6 +146,8 @@ def _deadline(context: Context, memory: Memory) -> Memory:
         return memory.model_copy(update={"moved_at": context.now})
     if context.now - memory.moved_at <= limit:
         return memory
+    if not context.spec.undo and (why := over_budget(context.spec, context.service, step.set_replicas, memory)):
+        return _rolling_back(context, memory, "RollbackBudgetExceeded", f"step {memory.step + 1} was not taken: {why}")
     return _rolling_back(context, memory, "ProgressDeadlineExceeded", f"no replica moved for {context.spec.progress_deadline}")
 
 
@@ -221,7 +184,7 @@ def _is_done(context: Context, memory: Memory, step: Step) -> str | None:
     """What to write into the history if the step is done, else None."""
     facts = context.facts
     if step.set_replicas is not None:
-        result = next_move(step.set_replicas, context.service.replicas, context.service.min_available, facts.stable, facts.candidate)
+        result = next_move(step.set_replicas, context.service.replicas, pace(context, memory), facts.stable, facts.candidate)
         if isinstance(result, Done) and facts.applied:
             took = context.now - memory.step_since
             return f"{step.set_replicas} of {context.service.replicas} replicas on {context.spec.to_ref.name} after {took:.0f} s"

@@ -1,12 +1,13 @@
 """What a pass over a ModelRollout knows."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from regimen.plan.common import Owner, Settings
+from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory
-from regimen.spec.artifacts import ServingRecord
+from regimen.spec.artifacts import RolloutOutcome, ServingRecord
 from regimen.spec.rollout import ModelRolloutSpec, Step
 from regimen.spec.routing import Evidence, RouterState, Routing
 from regimen.spec.service import ModelServiceSpec
@@ -34,6 +35,17 @@ class RolloutFacts:
     evidence: Evidence | None
     """None where the feedback service cannot be asked: then nothing is promoted."""
     lending: bool
+    outcome: RolloutOutcome | None = None
+    """How a rollout of this name ended, by the bucket. Looked up before it begins, and until it is there after it ended."""
+    outcome_unknown: bool = False
+    """The bucket cannot be asked for it."""
+    served: tuple[str, ...] = ()
+    """Versions that are known to have served, the baseline among them."""
+    fetches: Mapping[str, JobFacts] = field(default_factory=dict)
+    """Jobs that bring both files to a node, by node."""
+    stable_version: ModelVersionSpec | None = None
+    room: int = 0
+    """Free places for a replica, by slices and by memory."""
 
     @property
     def applied(self) -> bool:
@@ -64,6 +76,8 @@ class Context:
 def moves_replicas(spec: ModelRolloutSpec, memory: Memory) -> bool:
     """Whether a rollout exchanges replicas now: in a step that sets them, and whenever it ends."""
     step = current_step(spec, memory)
+    if not memory.prepared and memory.outcome is None:
+        return False
     return not memory.ended and (memory.outcome is not None or step is None or (step.set_replicas is not None and not spec.paused))
 
 

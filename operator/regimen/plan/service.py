@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from regimen.plan.actions import Action, Apply, Create, Delete, Event, Manifest, Plan, Put, Scale, Verdict
 from regimen.plan.common import MANAGED, Owner, Settings, bucket_secret, dns_name
-from regimen.plan.exchange import ArmFacts, Move, candidate_share, next_move
+from regimen.plan.exchange import ArmFacts, Move, Pace, candidate_share, next_move
 from regimen.plan.published import model_version
 from regimen.plan.router import router_manifests, routing_map, subject_salt
-from regimen.plan.serving import arm_deployment, arm_service
+from regimen.plan.serving import arm_deployment, arm_service, gguf_for
 from regimen.spec.artifacts import ServingRecord, VersionManifest, serving_key
 from regimen.spec.phases import ServicePhase
 from regimen.spec.routing import ArmRoute, Routing
@@ -59,10 +59,6 @@ def record_manifest(owner: Owner, record: ServingRecord) -> Manifest:
 def record_pointer(owner: Owner, record: ServingRecord) -> Put:
     """The record in the bucket, for a cluster that is restored beside it."""
     return Put(serving_key(owner.namespace, owner.name), record.model_dump_json(by_alias=True).encode())
-
-
-def gguf_for(spec: ModelServiceSpec, version: ModelVersionSpec) -> Gguf | None:
-    return next((file for file in version.gguf if file.quantization == spec.quantization), None)
 
 
 def stable_routing(owner: Owner, spec: ModelServiceSpec, version_ref: str, settings: Settings, previous: Routing | None) -> Routing:
@@ -140,20 +136,20 @@ def _converge(
 
 def _exchange_back(owner: Owner, spec: ModelServiceSpec, facts: ServiceFacts, left: ArmFacts, settings: Settings) -> list[Action]:
     """Another version's replicas remain (a rollout was removed by force): its traffic follows the capacity that returns."""
-    move = next_move(0, spec.replicas, spec.min_available, facts.stable, left)
-    victim = move.victim if isinstance(move, Move) else None
-    weight = candidate_share(facts.stable, left, victim)
+    move = next_move(0, spec.replicas, Pace(min(spec.min_available, spec.replicas - 1)), facts.stable, left)
+    victims = move.victims if isinstance(move, Move) else ()
+    weight = candidate_share(facts.stable, left, victims)
     base = facts.routing or stable_routing(owner, spec, facts.stable.version, settings, None)
     wanted = base.model_copy(
         update={
             "stable": ArmRoute(version=facts.stable.version, weight=100 - weight),
-            "candidate": ArmRoute(version=left.version, weight=weight, draining=[victim] if victim else []),
+            "candidate": ArmRoute(version=left.version, weight=weight, draining=sorted(victims)),
         }
     )
     if wanted != facts.routing:
         return [Apply(routing_map(owner, wanted.model_copy(update={"generation": base.generation + 1})))]
     if isinstance(move, Move) and facts.routing_applied:
-        return [Scale(owner.namespace, move.arm.deployment, move.replicas, (move.victim,) if move.victim else ())]
+        return [Scale(owner.namespace, move.arm.deployment, move.replicas, move.victims)]
     return []
 
 

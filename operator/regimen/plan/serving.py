@@ -6,7 +6,7 @@ from regimen.plan.actions import Manifest
 from regimen.plan.common import BUCKET_SECRET, MANAGED, Owner, Settings, container_security, dns_name, pod_security
 from regimen.spec.meta import GROUP, parse_duration
 from regimen.spec.service import ModelServiceSpec
-from regimen.spec.version import Gguf
+from regimen.spec.version import Gguf, ModelVersionSpec
 
 SETTLE_SECONDS = 3
 """How long a stopping pod goes on taking requests, until every router has heard of it."""
@@ -14,6 +14,11 @@ SETTLE_SECONDS = 3
 
 def deployment_name(service: str, version_ref: str) -> str:
     return dns_name(service, version_ref)
+
+
+def gguf_for(spec: ModelServiceSpec, version: ModelVersionSpec) -> Gguf | None:
+    """The version's file of the service's quantisation."""
+    return next((file for file in version.gguf if file.quantization == spec.quantization), None)
 
 
 def arm_labels(service: str, version_ref: str) -> dict[str, str]:
@@ -47,13 +52,20 @@ def arm_deployment(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf:
     }  # fmt: skip
 
 
+def cache_volumes(spec: ModelServiceSpec) -> tuple[list[Manifest], list[Manifest]]:
+    """Volumes and mounts of a pod that needs the node's files: the cache, and a /tmp, since its own root cannot be written to."""
+    claim = {"claimName": spec.cache.persistent_volume_claim.claim_name}
+    volumes: list[Manifest] = [{"name": "cache", "persistentVolumeClaim": claim}, {"name": "tmp", "emptyDir": {}}]
+    return volumes, [{"name": "cache", "mountPath": "/cache"}, {"name": "tmp", "mountPath": "/tmp"}]
+
+
 def _pod(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, settings: Settings) -> Manifest:
     image = spec.engine.image or settings.server_image
     drain = parse_duration(spec.router.drain_timeout)
-    cache = {"name": "cache", "mountPath": "/cache"}
+    volumes, mounts = cache_volumes(spec)
     common: Manifest = {
         "image": image, "imagePullPolicy": settings.pull_policy, "securityContext": container_security(),
-        "volumeMounts": [cache, {"name": "tmp", "mountPath": "/tmp"}],
+        "volumeMounts": mounts,
         "terminationMessagePolicy": "File",
     }  # fmt: skip
     return {
@@ -63,10 +75,7 @@ def _pod(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, set
         "priorityClassName": settings.serving_priority_class,
         "nodeSelector": dict(spec.placement.node_selector),
         "terminationGracePeriodSeconds": drain + SETTLE_SECONDS + 10,
-        "volumes": [
-            {"name": "cache", "persistentVolumeClaim": {"claimName": spec.cache.persistent_volume_claim.claim_name}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
+        "volumes": volumes,
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
@@ -90,13 +99,15 @@ def _server(spec: ModelServiceSpec, version_ref: str, gguf: Gguf, drain: int, se
         "EXTRA_ARGS": json.dumps(engine.extra_args), "DRAIN_TIMEOUT": str(drain), "DRAIN_SETTLE": str(SETTLE_SECONDS),
     }  # fmt: skip
     health = {"httpGet": {"path": "/health", "port": 8080}}
+    # Ready only once it has answered a real completion: a file that loads may still answer nothing.
+    answers = {"exec": {"command": ["regimen-server", "answers"]}, "timeoutSeconds": 60}
     return {
         "name": "server",
         "args": ["run"],
         "env": _env(gguf) + [{"name": name, "value": value} for name, value in values.items()],
         "ports": [{"name": "http", "containerPort": 8080}],
         "resources": resources,
-        "startupProbe": {**health, "periodSeconds": 2, "failureThreshold": 300},
+        "startupProbe": {**answers, "periodSeconds": 2, "failureThreshold": 300},
         "readinessProbe": {**health, "periodSeconds": 2, "failureThreshold": 2},
         "livenessProbe": {**health, "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"exec": {"command": ["regimen-server", "drain"]}}},

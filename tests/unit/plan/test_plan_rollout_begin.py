@@ -98,8 +98,9 @@ def test_deleted_before_it_began_it_lets_go_whatever_is_wrong() -> None:
 
 def under_way() -> World:
     live = World(4, 3, [{"setReplicas": 1}, {"analysis": {}}, {"setReplicas": 4}])
-    for _ in range(4):
+    for _ in range(6):
         live.run()
+        live.kubelet()
     assert live.phases[-1] is RolloutPhase.PROGRESSING
     return live
 
