@@ -1,4 +1,4 @@
-"""regimen-server fetch | run | drain: what the containers of a server pod run."""
+"""regimen-server fetch | run | answers | drain: what the containers of a server pod run."""
 
 import argparse
 import logging
@@ -20,7 +20,8 @@ def fetch() -> int:
     from regimen_server.fetch import fetch as bring
 
     try:
-        bring(settings.required("GGUF_URI"), settings.digest(), settings.cache_file(), Store.from_env)
+        for uri, digest in settings.files():
+            bring(uri, digest, settings.cached(digest), Store.from_env)
     except (FetchError, StoreError, settings.SettingsError, OSError) as error:
         say(f"fetch: {error}", TERMINATION_LOG)
         return 1
@@ -36,6 +37,17 @@ def run() -> int:
     except (settings.SettingsError, OSError) as error:
         say(f"run: {error}", TERMINATION_LOG)
     return 2
+
+
+def answers() -> int:
+    """Exit 0 once llama-server has answered a completion; else 1, with a word that Kubernetes shows in the pod's events."""
+    from regimen_server.answers import why_not
+
+    reason = why_not(f"http://127.0.0.1:{settings.number('PORT', 8080)}")
+    if reason is None:
+        return 0
+    sys.stdout.write(f"{reason}\n")
+    return 1
 
 
 def drain() -> int:
@@ -64,10 +76,10 @@ def say(message: str, where: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="regimen-server", description=__doc__)
-    parser.add_argument("command", choices=["fetch", "run", "drain"])
+    parser.add_argument("command", choices=["fetch", "run", "answers", "drain"])
     command = parser.parse_args(arguments).command
     logs.configure()
-    return {"fetch": fetch, "run": run, "drain": drain}[command]()
+    return {"fetch": fetch, "run": run, "answers": answers, "drain": drain}[command]()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,17 @@ def number(name: str, default: int, environ: Mapping[str, str] = os.environ) -> 
         raise SettingsError(f"{name} is not a whole number: {environ[name]!r}") from error
 
 
+def files(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """(uri, hex digest) of the GGUFs to bring: GGUFS, a JSON list of {uri, sha256}, else the one of GGUF_URI and GGUF_SHA256."""
+    if not (text := environ.get("GGUFS")):
+        return [(required("GGUF_URI", environ), digest(environ))]
+    try:
+        listed = [(item["uri"], digest({"GGUF_SHA256": item["sha256"]})) for item in json.loads(text)]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise SettingsError(f"GGUFS is not a JSON list of objects with uri and sha256: {type(error).__name__}") from error
+    return listed
+
+
 def digest(environ: Mapping[str, str] = os.environ) -> str:
     """The hex digits of GGUF_SHA256, with or without `sha256:` before them."""
     value = required("GGUF_SHA256", environ).removeprefix("sha256:")
@@ -37,8 +48,13 @@ def digest(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def cache_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the GGUF lies: named by its digest, so versions with the same weights share it."""
-    return Path(environ.get("CACHE_DIR") or "/cache") / "sha256" / f"{digest(environ)}.gguf"
+    """Where the GGUF to serve lies."""
+    return cached(digest(environ), environ)
+
+
+def cached(hex_digest: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """A GGUF's place: named by its digest, so versions with the same weights share it."""
+    return Path(environ.get("CACHE_DIR") or "/cache") / "sha256" / f"{hex_digest}.gguf"
 
 
 def extra_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
