@@ -3,10 +3,11 @@
 import logging
 from dataclasses import dataclass
 
-from regimen.act.card_slices import card_facts
+from regimen.act.admission import card_loads
 from regimen.act.cluster import Cluster, Object
 from regimen.act.http import Peers
 from regimen.act.parts import document, holds_place, is_settled, job_facts, owner_of, pod_facts, spec_of, status_of
+from regimen.plan.admission import CardLoad, ModelSize, Unplaced, places, serving_bytes
 from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory, memory_name
@@ -14,7 +15,7 @@ from regimen.plan.rollout_facts import RolloutFacts, moves_replicas
 from regimen.plan.rollout_prepare import job_name
 from regimen.plan.router import routing_name, service_key
 from regimen.plan.service import ServiceFacts
-from regimen.plan.serving import deployment_name
+from regimen.plan.serving import TEMPLATE, deployment_name
 from regimen.spec.artifacts import RolloutOutcome, ServingRecord, VersionManifest, manifest_key, outcome_key, serving_key
 from regimen.spec.meta import GROUP
 from regimen.spec.rollout import ModelRolloutSpec
@@ -49,6 +50,8 @@ class ServiceArms:
         known = self._record(owner)
         version_ref = known.record.version_ref if known.record else spec.baseline_ref.name
         version, ready, message = self._version(owner.namespace, version_ref)
+        size = self._size(owner.namespace, version_ref, spec)
+        cards, unplaced = card_loads(self.cluster, owner, spec)
         others = [name for name in self._arm_versions(owner) if name != version_ref]
         routing = self._routing(owner)
         rollout = self.active_rollout(owner.namespace, owner.name)
@@ -70,6 +73,11 @@ class ServiceArms:
             candidate_ready=sum(arm.ready for arm in other_arms),
             lending=self._lending(spec),
             claim_exists=self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
+            rollout_service=self._taken_up(owner.namespace, rollout) if rollout else None,
+            size=size,
+            cards=cards,
+            unplaced=unplaced,
+            room=_room(spec, size, cards, unplaced),
         )
 
     def rollout(self, owner: Owner, spec: ModelRolloutSpec) -> RolloutFacts:
@@ -88,6 +96,7 @@ class ServiceArms:
         judged = memory is None or memory.outcome is None
         evidence = self._evidence(service_owner, epoch) if service_owner and judged and epoch.startswith(owner.uid) else None
         outcome, unknown = self._outcome(owner, spec, memory)
+        size = self._size(owner.namespace, spec.to_ref.name, service) if service else None
         other = self.active_rollout(owner.namespace, spec.service_ref.name)
         return RolloutFacts(
             service_owner=service_owner,
@@ -109,8 +118,24 @@ class ServiceArms:
             served=self._served(service_owner, service) if service_owner and service else (),
             fetches=self._fetches(owner, memory) if memory else {},
             stable_version=self._version(owner.namespace, stable_ref)[0] if stable_ref else None,
-            room=self._room(service) if service else 0,
+            to_size=size,
+            room=_room(service, size, *card_loads(self.cluster, service_owner, service)) if service and service_owner else 0,
         )
+
+    def _taken_up(self, namespace: str, rollout: str) -> ModelServiceSpec | None:
+        """The service as the rollout under way took it up."""
+        obj = self.cluster.get("ModelRollout", namespace, rollout)
+        memory = self.memory(owner_of(obj)) if obj else None
+        return memory.service if memory else None
+
+    def _size(self, namespace: str, version_ref: str, spec: ModelServiceSpec) -> ModelSize | None:
+        """Of a version's file; versions that were trained from the baseline have its shape."""
+        said = [status_of(obj, ModelVersionStatus) for name in (version_ref, spec.baseline_ref.name)
+                if (obj := self.cluster.get("ModelVersion", namespace, name))]  # fmt: skip
+        if not said:
+            return None
+        count = next((file.bytes for file in said[0].artifacts if file.quantization == spec.quantization), 0)
+        return ModelSize(count, next((status.shape for status in said if status.shape), None))
 
     def _outcome(self, owner: Owner, spec: ModelRolloutSpec, memory: Memory | None) -> tuple[RolloutOutcome | None, bool]:
         """How it ended by the bucket, and whether that cannot be asked. Only before it begins, and until it is known to be there."""
@@ -199,20 +224,14 @@ class ServiceArms:
             replicas=int(found["spec"].get("replicas", 1)) if found else 0,
             pods=tuple(pod_facts(pod, cordoned) for pod in pods if holds_place(pod)),
             settled=found is None or is_settled(found, pods),
+            template=found["metadata"].get("annotations", {}).get(TEMPLATE) if found else None,
+            surges=bool(found and found["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxSurge")),
         )  # fmt: skip
 
     def _cordoned(self) -> frozenset[str]:
         """Nodes that take no new pods."""
         nodes = self.cluster.items("Node")
         return frozenset(str(node["metadata"]["name"]) for node in nodes if node.get("spec", {}).get("unschedulable"))
-
-    def _room(self, spec: ModelServiceSpec) -> int:
-        """Free places for a replica. On the CPU the scheduler alone knows: one is tried."""
-        if not spec.placement.gpus:
-            return 1
-        cards = card_facts(self.cluster, spec.placement.node_selector, spec.placement.gpu_resource)
-        cordoned = self._cordoned()
-        return sum(max(0, card.slices - card.taken) // spec.placement.gpus for card in cards if card.node not in cordoned)
 
     def _routing(self, owner: Owner) -> Routing | None:
         found = self.cluster.get("ConfigMap", owner.namespace, routing_name(owner.name))
@@ -251,3 +270,10 @@ class ServiceArms:
             if all(selector.get(key, value) == value for key, value in wanted.items()):
                 return True
         return False
+
+
+def _room(spec: ModelServiceSpec, size: ModelSize | None, cards: tuple[CardLoad, ...], unplaced: tuple[Unplaced, ...]) -> int:
+    """Free places for a replica, by slices and by memory. On the CPU the scheduler alone knows: one is tried."""
+    if not spec.placement.gpus:
+        return 1
+    return max(0, places(spec, serving_bytes(spec, size) or 1, cards, unplaced) - sum(card.own for card in cards))

@@ -1,22 +1,38 @@
-"""Who is on the cards, and who else wants them: facts for borrowing."""
+"""Cards and who is on them, as the scheduler counts: allocatable and requested amounts of an extended resource."""
 
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 
 from regimen.act.arms import ServiceArms
-from regimen.act.card_slices import nodes_of
 from regimen.act.cluster import Cluster, Object
 from regimen.act.parts import asked_for, holds_place, owner_of, pod_facts, spec_of
 from regimen.plan.borrow import CardFacts, LenderFacts, RivalFacts
 from regimen.plan.common import Owner, owner_label
 from regimen.plan.training import TRAINING
+from regimen.sizing.cards import card_bytes
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.meta import GROUP
 from regimen.spec.phases import JobPhase
 
 SERVICE = f"{GROUP}/service"
 BEFORE_OR_IN_TRAINING = frozenset({"", JobPhase.PENDING, JobPhase.WAITING, JobPhase.PAUSED, JobPhase.TRAINING})
+
+
+def card_facts(cluster: Cluster, selector: Mapping[str, str], resource: str) -> tuple[CardFacts, ...]:
+    """Nodes that match a selector, with what pods ask of the resource there."""
+    facts = []
+    for node in _nodes(cluster, selector):
+        name = node["metadata"]["name"]
+        pods = [pod for pod in cluster.items("Pod", fields=f"spec.nodeName={name}") if holds_place(pod)]
+        taken = sum(asked_for(pod, resource) for pod in pods)
+        slices = int(node.get("status", {}).get("allocatable", {}).get(resource, 0))
+        facts.append(CardFacts(name, slices, taken, card_bytes(node["metadata"].get("labels", {}))))
+    return tuple(facts)
+
+
+def _nodes(cluster: Cluster, selector: Mapping[str, str]) -> list[Object]:
+    return cluster.items("Node", selector=",".join(f"{key}={value}" for key, value in sorted(selector.items())))
 
 
 def lender_facts(cluster: Cluster, arms: ServiceArms, cards: tuple[CardFacts, ...], resource: str) -> tuple[LenderFacts, ...]:
@@ -58,7 +74,7 @@ def rival_facts(
         if spec.suspend or not spec.placement.whole_card or spec.placement.gpu_resource != resource:
             continue
         selector = default if spec.placement.node_selector is None else spec.placement.node_selector
-        if {node["metadata"]["name"] for node in nodes_of(cluster, selector)} & {card.node for card in cards}:
+        if {node["metadata"]["name"] for node in _nodes(cluster, selector)} & {card.node for card in cards}:
             found.append(_rival(cluster, owner, owner_of(obj), obj, spec))
     return tuple(sorted(found, key=lambda rival: (not rival.older, rival.name)))
 

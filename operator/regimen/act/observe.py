@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from regimen.act.arms import ServiceArms
-from regimen.act.card_slices import card_facts
-from regimen.act.cards import lender_facts, rival_facts, stepped_aside
+from regimen.act.cards import card_facts, lender_facts, rival_facts, stepped_aside
 from regimen.act.claims import Claims
 from regimen.act.cluster import Cluster, Object
 from regimen.act.parts import document, job_facts, spec_of, status_of, training_jobs

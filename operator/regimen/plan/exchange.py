@@ -22,6 +22,10 @@ class ArmFacts:
     """Every pod that still holds its place, terminating ones included."""
     settled: bool = True
     """Whether every pod is of the Deployment's present template."""
+    template: str | None = None
+    """Name of that template; None where an operator wrote it that named none."""
+    surges: bool = False
+    """Whether a changed template is rolled out with one more pod, instead of one less."""
 
     @property
     def ready(self) -> int:

@@ -7,6 +7,7 @@ from regimen.plan.progress import span
 from regimen.plan.rollout_facts import Context
 from regimen.plan.rollout_pace import estimate, least, over_budget
 from regimen.plan.rollout_report import end_of, plain
+from regimen.plan.service import as_taken_up
 from regimen.plan.serving import gguf_for
 from regimen.spec.artifacts import RolloutOutcome
 from regimen.spec.phases import RolloutPhase
@@ -62,10 +63,9 @@ def _first_memory(context: Context) -> Memory:
     if facts.serving is None:
         raise AssertionError("_waiting lets nothing through that is missing")
     # What the service says later waits for the end of the rollout, a newer server image of the chart included.
-    engine = context.service.engine.model_copy(update={"image": context.service.engine.image or context.settings.server_image})
     memory = Memory(
         stable_ref=facts.serving.version_ref, begun_at=now, step_since=now, moved_at=now,
-        service=context.service.model_copy(update={"engine": engine}),
+        service=as_taken_up(context.service, context.settings),
         nodes=sorted({pod.node for pod in facts.stable.pods if pod.node and not pod.terminating}), load_seconds=_known_load(context),
     )  # fmt: skip
     return memory.noting(context.iso, f"began: {facts.serving.version_ref} → {context.spec.to_ref.name}{_gap(context, memory)}")

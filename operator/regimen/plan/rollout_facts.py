@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from regimen.plan.admission import ModelSize
 from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory
@@ -44,6 +45,7 @@ class RolloutFacts:
     fetches: Mapping[str, JobFacts] = field(default_factory=dict)
     """Jobs that bring both files to a node, by node."""
     stable_version: ModelVersionSpec | None = None
+    to_size: ModelSize | None = None
     room: int = 0
     """Free places for a replica, by slices and by memory."""
 

@@ -99,7 +99,7 @@ def _carry_out(context: Context, move: Move) -> tuple[Action, ...]:
         return ()
     return (
         Apply(arm_service(owner, arm.version)),
-        Apply(arm_deployment(owner, context.service, arm.version, gguf, move.replicas, context.settings)),
+        Apply(arm_deployment(owner, context.service, arm.version, gguf, move.replicas, context.settings, context.facts.to_size)),
     )
 
 

@@ -3,13 +3,17 @@
 import json
 
 from regimen.plan.actions import Manifest
-from regimen.plan.common import BUCKET_SECRET, MANAGED, Owner, Settings, container_security, dns_name, pod_security
+from regimen.plan.admission import VRAM, ModelSize, serving_bytes
+from regimen.plan.common import BUCKET_SECRET, MANAGED, Owner, Settings, canonical_hash, container_security, dns_name, pod_security
 from regimen.spec.meta import GROUP, parse_duration
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import Gguf, ModelVersionSpec
 
 SETTLE_SECONDS = 3
 """How long a stopping pod goes on taking requests, until every router has heard of it."""
+
+TEMPLATE = f"{GROUP}/template"
+"""Annotation of a version's Deployment: names its pod template as we wrote it."""
 
 
 def deployment_name(service: str, version_ref: str) -> str:
@@ -35,19 +39,28 @@ def arm_service(owner: Owner, version_ref: str) -> Manifest:
     }  # fmt: skip
 
 
-def arm_deployment(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, replicas: int, settings: Settings) -> Manifest:
-    """llama-server on one version's GGUF. `replicas` counts when it is created; `Scale` alone sets them afterwards."""
+def arm_deployment(
+    owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, replicas: int, settings: Settings, size: ModelSize | None = None,
+    surge: bool = False,
+) -> Manifest:  # fmt: skip
+    """llama-server on one version's GGUF. `replicas` counts when it is created; `Scale` alone sets them afterwards.
+
+    A changed template is rolled out by Kubernetes, one replica at a time, each drained by its preStop hook: a new pod needs the old one's
+    place first, unless `surge` says that one is free.
+    """
     labels = arm_labels(owner.name, version_ref)
+    template = {"metadata": {"labels": {**MANAGED, **labels}}, "spec": _pod(owner, spec, version_ref, gguf, settings)}
+    each = serving_bytes(spec, size)
+    notes = {TEMPLATE: canonical_hash(template), **({VRAM: str(each)} if each else {})}
     return {
         "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": _meta(owner, deployment_name(owner.name, version_ref), labels),
+        "metadata": {**_meta(owner, deployment_name(owner.name, version_ref), labels), "annotations": notes},
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": labels},
             "revisionHistoryLimit": 2,
-            # A new pod of a changed template needs the old one's place first.
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
-            "template": {"metadata": {"labels": {**MANAGED, **labels}}, "spec": _pod(owner, spec, version_ref, gguf, settings)},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": int(surge), "maxUnavailable": 1 - int(surge)}},
+            "template": template,
         },
     }  # fmt: skip
 

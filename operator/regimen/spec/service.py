@@ -53,6 +53,10 @@ class ModelServiceSpec(Spec):
     quantization: Quantization = Field(description="Which GGUF of each version to serve.")
     replicas: int = Field(1, ge=1, le=32, description="llama-server replicas.")
     min_available: int = Field(0, ge=0, le=32, description="Ready replicas that no exchange may fall below.")
+    allow_outage: bool = Field(
+        False,
+        description="true: a change of this spec is carried out even where minAvailable cannot be kept meanwhile (one card, one replica).",
+    )
     decides_label: bool = Field(
         False,
         description="Answers are decisions on a claim: every response then says that it recommends and a person decides.",
@@ -79,6 +83,16 @@ class ReplicaCounts(Status):
     candidate: int = Field(0, description="Ready, of the candidate.")
 
 
+class ServingEstimate(Status):
+    """What a replica takes of a card, before any is asked."""
+
+    vram_bytes: int = Field(description="Bytes of the card that one replica takes, by estimate.")
+    card_bytes: int | None = Field(None, description="Bytes of the smallest card that it may land on, where labels say so.")
+    co_resident: list[str] = Field(default_factory=list, max_length=64, description="Other services on those cards.")
+    fits: bool | None = Field(None, description="Whether all replicas fit beside them; absent where no node is known.")
+    note: str | None = Field(None, max_length=512, description="What the estimate does not know.")
+
+
 class ModelServiceStatus(KindStatus):
     """What serves."""
 
@@ -86,5 +100,6 @@ class ModelServiceStatus(KindStatus):
     stable_version: str | None = Field(None, description="ModelVersion that serves.")
     previous_version: str | None = Field(None, description="ModelVersion that served before.")
     replicas: ReplicaCounts | None = Field(None, description="Replicas of both arms.")
+    estimate: ServingEstimate | None = Field(None, description="Memory that serving takes; absent on the CPU.")
     url: str | None = Field(None, description="OpenAI-compatible address inside the cluster.")
     rollout: str | None = Field(None, description="ModelRollout under way.")
