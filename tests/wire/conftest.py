@@ -21,7 +21,8 @@ from regimen.act.reconcile import Reconciler
 from regimen.store import Store, StoreUnavailableError
 
 ROOT = Path(__file__).parents[2]
-NAME = "wire"
+NAME = os.environ.get("REGIMEN_WIRE_CLUSTER", "wire")
+"""Two checkouts on one machine need two."""
 
 
 @dataclass(frozen=True)
