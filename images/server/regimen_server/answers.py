@@ -10,10 +10,10 @@ TIMEOUT_SECONDS = 55
 QUESTION = {"messages": [{"role": "user", "content": "Are you there?"}], "max_tokens": 1, "temperature": 0, "cache_prompt": False}
 
 
-def why_not(base: str) -> str | None:
+def why_not(base: str, headers: dict[str, str]) -> str | None:
     """Why it does not answer yet, or None where it has."""
     try:
-        answer = httpx.post(f"{base}/v1/chat/completions", json=QUESTION, timeout=TIMEOUT_SECONDS)
+        answer = httpx.post(f"{base}/v1/chat/completions", json=QUESTION, headers=headers, timeout=TIMEOUT_SECONDS)
     except httpx.HTTPError as error:
         return f"llama-server does not answer: {type(error).__name__}"
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:

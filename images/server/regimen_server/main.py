@@ -43,7 +43,7 @@ def answers() -> int:
     """Exit 0 once llama-server has answered a completion; else 1, with a word that Kubernetes shows in the pod's events."""
     from regimen_server.answers import why_not
 
-    reason = why_not(f"http://127.0.0.1:{settings.number('PORT', 8080)}")
+    reason = why_not(f"http://127.0.0.1:{settings.number('PORT', 8080)}", settings.authorization())
     if reason is None:
         return 0
     sys.stdout.write(f"{reason}\n")
@@ -52,10 +52,12 @@ def answers() -> int:
 
 def drain() -> int:
     """Exit 0 in any case: a hook that fails would end the pod sooner, not later."""
+    from regimen_server.drain import ask
     from regimen_server.drain import drain as wait
 
     timeout, settle = settings.number("DRAIN_TIMEOUT", 600), settings.number("DRAIN_SETTLE", 3)
-    ended = wait(f"http://127.0.0.1:{settings.number('PORT', 8080)}/metrics", settle, timeout)
+    headers = settings.authorization()
+    ended = wait(f"http://127.0.0.1:{settings.number('PORT', 8080)}/metrics", settle, timeout, lambda url: ask(url, headers))
     if ended.idle:
         say(f"drain: idle after {ended.seconds:.0f} s", CONTAINER_LOG)
     else:

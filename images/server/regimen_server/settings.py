@@ -57,6 +57,29 @@ def cached(hex_digest: str, environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("CACHE_DIR") or "/cache") / "sha256" / f"{hex_digest}.gguf"
 
 
+def api_keys(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The keys that callers need, one in each file of API_KEYS_DIR; none where it is not set. Raises SettingsError where it is set in vain."""
+    if not (folder := environ.get("API_KEYS_DIR")):
+        return []
+    # A Secret's volume has its files behind links whose names begin with dots.
+    files = [path for path in sorted(Path(folder).iterdir()) if not path.name.startswith(".") and path.is_file()]
+    keys = [key for path in files for key in path.read_text().split()]
+    if not keys:
+        raise SettingsError(f"API_KEYS_DIR: {folder} holds no key")
+    return keys
+
+
+def key_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where llama-server reads its keys when it starts."""
+    return Path(environ.get("TMPDIR") or "/tmp") / "api-keys"
+
+
+def authorization(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Headers by which this pod's own hooks may ask its llama-server: a key that it started with, since a Secret may have changed."""
+    file = key_file(environ)
+    return {"Authorization": f"Bearer {file.read_text().split()[0]}"} if environ.get("API_KEYS_DIR") and file.exists() else {}
+
+
 def extra_arguments(environ: Mapping[str, str] = os.environ) -> list[str]:
     """EXTRA_ARGS, a JSON list of strings."""
     try:

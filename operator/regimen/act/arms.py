@@ -1,7 +1,10 @@
 """What a ModelService runs: its record, Deployments, pods, routers and evidence. Used for services and for rollouts."""
 
+import hmac
+import json
 import logging
 from dataclasses import dataclass
+from hashlib import sha256
 
 from regimen.act.admission import card_loads
 from regimen.act.cluster import Cluster, Object
@@ -75,6 +78,7 @@ class ServiceArms:
             claim_exists=self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
             rollout_service=self._taken_up(owner.namespace, rollout) if rollout else None,
             size=size,
+            keys=self._keys(owner.namespace, spec),
             cards=cards,
             unplaced=unplaced,
             room=_room(spec, size, cards, unplaced),
@@ -119,6 +123,7 @@ class ServiceArms:
             fetches=self._fetches(owner, memory) if memory else {},
             stable_version=self._version(owner.namespace, stable_ref)[0] if stable_ref else None,
             to_size=size,
+            keys=self._keys(owner.namespace, service) if service else None,
             room=_room(service, size, *card_loads(self.cluster, service_owner, service)) if service and service_owner else 0,
         )
 
@@ -127,6 +132,16 @@ class ServiceArms:
         obj = self.cluster.get("ModelRollout", namespace, rollout)
         memory = self.memory(owner_of(obj)) if obj else None
         return memory.service if memory else None
+
+    def _keys(self, namespace: str, spec: ModelServiceSpec) -> str | None:
+        """Names the content of the Secret with API keys; from the name nobody finds a key."""
+        if spec.router.auth is None:
+            return None
+        secret = self.cluster.get("Secret", namespace, spec.router.auth.api_keys_from.secret_ref.name)
+        content = json.dumps((secret or {}).get("data") or {}, sort_keys=True)
+        if content == "{}":
+            return None
+        return hmac.new(bytes.fromhex(self.settings.signing_key), content.encode(), sha256).hexdigest()[:16]
 
     def _size(self, namespace: str, version_ref: str, spec: ModelServiceSpec) -> ModelSize | None:
         """Of a version's file; versions that were trained from the baseline have its shape."""

@@ -46,6 +46,8 @@ class RolloutFacts:
     """Jobs that bring both files to a node, by node."""
     stable_version: ModelVersionSpec | None = None
     to_size: ModelSize | None = None
+    keys: str | None = None
+    """Names the service's API keys."""
     room: int = 0
     """Free places for a replica, by slices and by memory."""
 

@@ -8,7 +8,7 @@ from regimen.plan.rollout_facts import Context, current_step
 from regimen.plan.rollout_pace import over_budget, pace
 from regimen.plan.router import routing_map, subject_salt
 from regimen.plan.service import record_manifest, record_pointer, stable_routing
-from regimen.plan.serving import arm_deployment, arm_service, gguf_for
+from regimen.plan.serving import Known, arm_deployment, arm_service, gguf_for
 from regimen.spec.artifacts import RolloutOutcome, ServingRecord, outcome_key
 from regimen.spec.routing import ArmRoute, Routing
 
@@ -97,9 +97,10 @@ def _carry_out(context: Context, move: Move) -> tuple[Action, ...]:
     gguf = gguf_for(context.service, version) if version is not None and arm.version == context.spec.to_ref.name else None
     if gguf is None:
         return ()
+    known = Known(context.facts.to_size, context.facts.keys)
     return (
         Apply(arm_service(owner, arm.version)),
-        Apply(arm_deployment(owner, context.service, arm.version, gguf, move.replicas, context.settings, context.facts.to_size)),
+        Apply(arm_deployment(owner, context.service, arm.version, gguf, move.replicas, context.settings, known)),
     )
 
 

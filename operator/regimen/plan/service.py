@@ -9,7 +9,7 @@ from regimen.plan.common import MANAGED, Owner, Settings, bucket_secret, dns_nam
 from regimen.plan.exchange import ArmFacts, Move, Pace, candidate_share, next_move
 from regimen.plan.published import model_version
 from regimen.plan.router import router_manifests, routing_map, subject_salt
-from regimen.plan.serving import TEMPLATE, arm_deployment, arm_service, gguf_for
+from regimen.plan.serving import TEMPLATE, Known, arm_deployment, arm_service, gguf_for
 from regimen.spec.artifacts import ServingRecord, VersionManifest, serving_key
 from regimen.spec.phases import ServicePhase
 from regimen.spec.routing import ArmRoute, Routing
@@ -47,6 +47,8 @@ class ServiceFacts:
     """The service as the rollout under way took it up."""
     size: ModelSize | None = None
     """Of the version that serves."""
+    keys: str | None = None
+    """Names the API keys in the Secret; None where it does not exist or has none."""
     cards: tuple[CardLoad, ...] = ()
     unplaced: tuple[Unplaced, ...] = ()
     """Replicas of other services that wait for a card."""
@@ -113,7 +115,7 @@ def decide(owner: Owner, asked: ModelServiceSpec, facts: ServiceFacts, settings:
     if facts.rollout is not None:
         if not facts.stable.exists:
             # Somebody removed what a rollback needs: back it comes, and the rollout scales it.
-            arm = arm_deployment(owner, spec, record.version_ref, gguf, 0, settings, facts.size)
+            arm = arm_deployment(owner, spec, record.version_ref, gguf, 0, settings, Known(facts.size, facts.keys))
             actions += [Apply(arm_service(owner, record.version_ref)), Apply(arm)]
         waits = facts.rollout_service is not None and as_taken_up(asked, settings) != facts.rollout_service
         return said.plan(tuple(actions), f"a change of this spec waits for the end of rollout {facts.rollout}" if waits else None)
@@ -132,6 +134,12 @@ def _refusal(spec: ModelServiceSpec, facts: ServiceFacts) -> tuple[str, str] | N
     if not facts.claim_exists:
         name = spec.cache.persistent_volume_claim.claim_name
         return "CacheMissing", f"cache.persistentVolumeClaim.claimName: PersistentVolumeClaim {name} does not exist; create it"
+    if spec.router.auth is not None and facts.keys is None:
+        name = spec.router.auth.api_keys_from.secret_ref.name
+        return (
+            "KeysMissing",
+            f"router.auth.apiKeysFrom.secretRef.name: Secret {name} does not exist or is empty; create it, each value a key",
+        )
     return None
 
 
@@ -140,9 +148,10 @@ def _converge(
 ) -> tuple[list[Action], str | None]:
     """Bring what runs to the version of record; what another version still holds is exchanged like in a rollout. And what is held back."""
     stable = facts.stable
-    surge, held = _change(spec, facts, arm_deployment(owner, spec, record.version_ref, gguf, 0, settings))
+    known = Known(facts.size, facts.keys)
+    surge, held = _change(spec, facts, arm_deployment(owner, spec, record.version_ref, gguf, 0, settings, known))
     count = spec.replicas if not facts.others else 0
-    wanted = arm_deployment(owner, spec, record.version_ref, gguf, count, settings, facts.size, surge)
+    wanted = arm_deployment(owner, spec, record.version_ref, gguf, count, settings, known, surge)
     actions: list[Action] = [Apply(arm_service(owner, record.version_ref))]
     if held is None:
         actions.append(Apply(wanted))

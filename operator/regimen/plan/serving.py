@@ -1,6 +1,7 @@
 """Manifests of a served version: its Deployment of llama-server and the headless Service that the routers follow."""
 
 import json
+from dataclasses import dataclass
 
 from regimen.plan.actions import Manifest
 from regimen.plan.admission import VRAM, ModelSize, serving_bytes
@@ -14,6 +15,19 @@ SETTLE_SECONDS = 3
 
 TEMPLATE = f"{GROUP}/template"
 """Annotation of a version's Deployment: names its pod template as we wrote it."""
+
+KEYS = f"{GROUP}/api-keys"
+"""Annotation of its pods: names the API keys they started with, since llama-server reads them only then."""
+KEYS_DIR = "/keys"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was looked up for a version's Deployment."""
+
+    size: ModelSize | None = None
+    keys: str | None = None
+    """Names the content of the Secret with API keys."""
 
 
 def deployment_name(service: str, version_ref: str) -> str:
@@ -40,7 +54,7 @@ def arm_service(owner: Owner, version_ref: str) -> Manifest:
 
 
 def arm_deployment(
-    owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, replicas: int, settings: Settings, size: ModelSize | None = None,
+    owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, replicas: int, settings: Settings, known: Known | None = None,
     surge: bool = False,
 ) -> Manifest:  # fmt: skip
     """llama-server on one version's GGUF. `replicas` counts when it is created; `Scale` alone sets them afterwards.
@@ -49,8 +63,11 @@ def arm_deployment(
     place first, unless `surge` says that one is free.
     """
     labels = arm_labels(owner.name, version_ref)
-    template = {"metadata": {"labels": {**MANAGED, **labels}}, "spec": _pod(owner, spec, version_ref, gguf, settings)}
-    each = serving_bytes(spec, size)
+    known = known or Known()
+    marks = {KEYS: known.keys} if known.keys else {}
+    about: Manifest = {"labels": {**MANAGED, **labels}, **({"annotations": marks} if marks else {})}
+    template = {"metadata": about, "spec": _pod(owner, spec, version_ref, gguf, settings)}
+    each = serving_bytes(spec, known.size)
     notes = {TEMPLATE: canonical_hash(template), **({VRAM: str(each)} if each else {})}
     return {
         "apiVersion": "apps/v1", "kind": "Deployment",
@@ -76,6 +93,8 @@ def _pod(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, set
     image = spec.engine.image or settings.server_image
     drain = parse_duration(spec.router.drain_timeout)
     volumes, mounts = cache_volumes(spec)
+    if spec.router.auth is not None:
+        volumes.append({"name": "keys", "secret": {"secretName": spec.router.auth.api_keys_from.secret_ref.name, "defaultMode": 0o440}})
     common: Manifest = {
         "image": image, "imagePullPolicy": settings.pull_policy, "securityContext": container_security(),
         "volumeMounts": mounts,
@@ -96,7 +115,7 @@ def _pod(owner: Owner, spec: ModelServiceSpec, version_ref: str, gguf: Gguf, set
             }
         ],
         "initContainers": [{**common, "name": "fetch", "args": ["fetch"], "env": _env(gguf), "envFrom": _bucket()}],
-        "containers": [{**common, **_server(spec, version_ref, gguf, drain, settings)}],
+        "containers": [_with_keys({**common, **_server(spec, version_ref, gguf, drain, settings)}, spec)],
     }  # fmt: skip
 
 
@@ -125,6 +144,13 @@ def _server(spec: ModelServiceSpec, version_ref: str, gguf: Gguf, drain: int, se
         "livenessProbe": {**health, "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 6},
         "lifecycle": {"preStop": {"exec": {"command": ["regimen-server", "drain"]}}},
     }
+
+
+def _with_keys(container: Manifest, spec: ModelServiceSpec) -> Manifest:
+    if spec.router.auth is None:
+        return container
+    mounts = [*container["volumeMounts"], {"name": "keys", "mountPath": KEYS_DIR, "readOnly": True}]
+    return {**container, "volumeMounts": mounts, "env": [*container["env"], {"name": "API_KEYS_DIR", "value": KEYS_DIR}]}
 
 
 def _env(gguf: Gguf) -> list[dict[str, str]]:

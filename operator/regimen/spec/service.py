@@ -26,6 +26,18 @@ class ServicePlacement(Spec):
     gpus: int = Field(1, ge=0, le=8, description="Cards or slices per replica; 0 serves on the CPU.")
 
 
+class ApiKeys(Spec):
+    """Where API keys are."""
+
+    secret_ref: Ref = Field(description="Secret whose every value is a key; its entries' names are yours to choose.")
+
+
+class Auth(Spec):
+    """Who may ask."""
+
+    api_keys_from: ApiKeys = Field(description="Callers send one of these keys as `Authorization: Bearer …`; others get 401.")
+
+
 class Router(Spec):
     """How requests reach replicas."""
 
@@ -36,6 +48,7 @@ class Router(Spec):
         max_length=64,
         description="Header that says who asks; hashed with a key, never stored.",
     )
+    auth: Auth | None = Field(None, description="Keys that callers need; without it everybody in the cluster may ask.")
     drain_timeout: Duration = Field("20s", description="Longest wait for a stopping replica's requests; what is left then is cut.")
 
 

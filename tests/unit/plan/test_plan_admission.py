@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from plan_builders import DIGEST, SETTINGS, owner, service_spec, version_spec
 
 from regimen.plan.admission import CardLoad, ModelSize, Unplaced, estimate, places, refusal, serving_bytes
-from regimen.plan.serving import arm_deployment, gguf_for
+from regimen.plan.serving import Known, arm_deployment, gguf_for
 from regimen.sizing.cards import KNOWN_MIB
 from regimen.sizing.memory import MIB, RUNTIME
 from regimen.spec.artifacts import ModelShape
@@ -101,6 +101,6 @@ def test_a_version_s_deployment_says_what_its_pods_take() -> None:
     gguf = gguf_for(service_spec(), version_spec())
     assert gguf is not None
     assert gguf.sha256 == DIGEST
-    made = arm_deployment(owner("ModelService"), service_spec(), "openins-v1.0", gguf, 4, SETTINGS, OPENINS)
+    made = arm_deployment(owner("ModelService"), service_spec(), "openins-v1.0", gguf, 4, SETTINGS, Known(OPENINS))
     assert made["metadata"]["annotations"]["regimen.dev/vram-bytes"] == str(serving_bytes(service_spec(), OPENINS))
     assert "annotations" not in made["spec"]["template"]["metadata"], "another estimate restarts nobody"

@@ -435,6 +435,26 @@ def test_while_a_rollout_is_under_way_the_service_is_as_it_took_it_up() -> None:
     assert "waits" not in (decide_service(held).status.message or "")
 
 
+AUTH = {"auth": {"apiKeysFrom": {"secretRef": {"name": "openins-keys"}}}}
+
+
+def test_api_keys_reach_the_servers_and_other_keys_are_rolled_out() -> None:
+    missing = decide_service(SERVES, router=AUTH)
+    assert said(missing)[1] == "KeysMissing"
+    assert (missing.status.message or "").startswith("router.auth.apiKeysFrom.secretRef.name: Secret openins-keys does not exist")
+
+    def template(keys: str) -> dict[str, Any]:
+        plan = decide_service(replace(SERVES, keys=keys), router=AUTH)
+        made = [action.manifest for action in plan.actions if isinstance(action, Apply) and action.manifest["kind"] == "Deployment"]
+        return next(item for item in made if item["metadata"]["name"] == "openins-openins-baseline")["spec"]["template"]  # type: ignore[no-any-return]
+
+    pod = template("one")["spec"]
+    assert {"name": "keys", "secret": {"secretName": "openins-keys", "defaultMode": 0o440}} in pod["volumes"]
+    assert {"name": "keys", "mountPath": "/keys", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+    assert "keys" not in str(pod["initContainers"]), "who fetches needs none"
+    assert template("one") != template("two")
+
+
 def test_what_does_not_fit_is_not_asked_for() -> None:
     cards = (CardLoad("rtx3090", 12 * 10**9, 4, 0),)
     plan = decide_service(replace(FRESH, cards=cards, size=ModelSize(6 * 10**9, None)))

@@ -15,7 +15,7 @@ from regimen_server import main as entry
 from regimen_server.drain import MetricsError, ask, busy_requests, drain
 from regimen_server.fetch import FetchError, fetch
 from regimen_server.run import command
-from regimen_server.settings import SettingsError, cache_file, digest, files
+from regimen_server.settings import SettingsError, authorization, cache_file, digest, files
 
 CONTENT = b"GGUF" + bytes(range(256)) * 100
 DIGEST = sha256(CONTENT).hexdigest()
@@ -212,6 +212,35 @@ def test_several_files_are_brought_one_after_another(tmp_path: Path, monkeypatch
 def test_a_wrong_list_of_files_is_named(text: str) -> None:
     with pytest.raises(SettingsError, match="GGUFS is not a JSON list of objects with uri and sha256"):
         files({"GGUFS": text})
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, str]:
+    """A Secret as it is mounted: links whose names begin with dots, and one file for each entry."""
+    folder, tmp = tmp_path / "keys", tmp_path / "tmp"
+    for part in (folder / "..data", tmp):
+        part.mkdir(parents=True)
+    (folder / "claims-app").write_text("key-one\n")
+    (folder / "portal").write_text("key-two")
+    return {"API_KEYS_DIR": str(folder), "TMPDIR": str(tmp)}
+
+
+def test_keys_go_to_llama_server_by_a_file_that_others_cannot_read(environ: dict[str, str], keys: dict[str, str]) -> None:
+    arguments = command(environ | keys)
+    file = Path(arguments[arguments.index("--api-key-file") + 1])
+    assert file.read_text() == "key-one\nkey-two\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "key-one" not in arguments
+    (Path(keys["API_KEYS_DIR"]) / "claims-app").write_text("changed")
+    assert authorization(environ | keys) == {"Authorization": "Bearer key-one"}, "as it was started with"
+    assert authorization(environ) == {}
+    assert "--api-key-file" not in command(environ)
+
+
+def test_a_secret_without_a_key_is_said(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SettingsError, match="holds no key"):
+        command(environ | {"API_KEYS_DIR": str(tmp_path / "none")})
 
 
 class Engine(BaseHTTPRequestHandler):
