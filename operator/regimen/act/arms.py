@@ -59,7 +59,7 @@ class ServiceArms:
         routing = self._routing(owner)
         rollout = self.active_rollout(owner.namespace, owner.name)
         other_arms = tuple(self._arm(owner, name) for name in others)
-        claim = spec.cache.persistent_volume_claim.claim_name
+        claim = spec.cache.claim
         return ServiceFacts(
             record=known.record,
             record_unknown=known.unknown,
@@ -75,7 +75,7 @@ class ServiceArms:
             rollout=rollout,
             candidate_ready=sum(arm.ready for arm in other_arms),
             lending=self._lending(spec),
-            claim_exists=self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
+            claim_exists=claim is None or self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
             rollout_service=self._taken_up(owner.namespace, rollout) if rollout else None,
             size=size,
             keys=self._keys(owner.namespace, spec),

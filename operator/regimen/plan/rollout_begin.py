@@ -125,6 +125,12 @@ def _invalid(context: Context) -> Said | None:
         )
     if facts.serving.version_ref == spec.to_ref.name:
         return "ServesAlready", f"toRef.name: {spec.to_ref.name} serves already; delete this rollout"
+    if service.cache.claim is None:
+        return (
+            "CacheNotKept",
+            f"serviceRef.name: the cache of {spec.service_ref.name} is an emptyDir, which goes with each pod, so that going back would need the "
+            "bucket; give the service cache.persistentVolumeClaim",
+        )
     return _incomplete(context)
 
 

@@ -132,8 +132,8 @@ def _refusal(spec: ModelServiceSpec, facts: ServiceFacts) -> tuple[str, str] | N
     if facts.record_unknown:
         return "RecordUnknown", "what serves is recorded in the bucket only, and the bucket cannot be reached; nothing is changed"
     if not facts.claim_exists:
-        name = spec.cache.persistent_volume_claim.claim_name
-        return "CacheMissing", f"cache.persistentVolumeClaim.claimName: PersistentVolumeClaim {name} does not exist; create it"
+        text = f"cache.persistentVolumeClaim.claimName: PersistentVolumeClaim {spec.cache.claim} does not exist; create it"
+        return "CacheMissing", text
     if spec.router.auth is not None and facts.keys is None:
         name = spec.router.auth.api_keys_from.secret_ref.name
         return (

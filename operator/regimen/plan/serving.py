@@ -84,8 +84,9 @@ def arm_deployment(
 
 def cache_volumes(spec: ModelServiceSpec) -> tuple[list[Manifest], list[Manifest]]:
     """Volumes and mounts of a pod that needs the node's files: the cache, and a /tmp, since its own root cannot be written to."""
-    claim = {"claimName": spec.cache.persistent_volume_claim.claim_name}
-    volumes: list[Manifest] = [{"name": "cache", "persistentVolumeClaim": claim}, {"name": "tmp", "emptyDir": {}}]
+    claim = spec.cache.claim
+    cache: Manifest = {"persistentVolumeClaim": {"claimName": claim}} if claim else {"emptyDir": {}}
+    volumes: list[Manifest] = [{"name": "cache", **cache}, {"name": "tmp", "emptyDir": {}}]
     return volumes, [{"name": "cache", "mountPath": "/cache"}, {"name": "tmp", "mountPath": "/tmp"}]
 
 

@@ -35,7 +35,7 @@ from regimen.spec.finetune import (
 from regimen.spec.meta import KindStatus, Spec
 from regimen.spec.rollout import Analysis, Guardrail, ModelRolloutSpec, ModelRolloutStatus, Step
 from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus
-from regimen.spec.service import ModelServiceSpec, ModelServiceStatus
+from regimen.spec.service import ONE_CACHE, ModelServiceSpec, ModelServiceStatus, ServiceCache
 from regimen.spec.version import (
     COMMIT,
     FIND_COMMIT,
@@ -313,6 +313,7 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
             ".compareWith",
         ),
     ),
+    ServiceCache: (Rule("has(self.persistentVolumeClaim) != has(self.emptyDir)", ONE_CACHE),),
     ModelServiceSpec: (
         Rule(
             "self.minAvailable <= self.replicas",

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from regimen.spec.meta import Cache, Duration, KindStatus, Name, NodeSelector, Quantization, Ref, Spec, Status, Text
+from regimen.spec.meta import Duration, KindStatus, Name, NodeSelector, Quantization, Ref, Spec, Status, Text, VolumeClaim
 from regimen.spec.phases import ServicePhase
 
 
@@ -52,6 +52,31 @@ class Router(Spec):
     drain_timeout: Duration = Field("20s", description="Longest wait for a stopping replica's requests; what is left then is cut.")
 
 
+class EmptyDir(Spec):
+    """A folder that comes and goes with its pod."""
+
+
+ONE_CACHE = "exactly one of persistentVolumeClaim and emptyDir says where GGUFs are kept; write one, remove the other"
+
+
+class ServiceCache(Spec):
+    """Where GGUFs are kept on the nodes, by digest; exactly one of its fields."""
+
+    persistent_volume_claim: VolumeClaim | None = Field(None, description="The node group's disk. A service that is rolled out needs it.")
+    empty_dir: EmptyDir | None = Field(None, description="For a try: each pod fetches the file anew, and rollouts are refused.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "ServiceCache":
+        if (self.persistent_volume_claim is None) == (self.empty_dir is None):
+            raise ValueError(ONE_CACHE)
+        return self
+
+    @property
+    def claim(self) -> str | None:
+        """Name of the PersistentVolumeClaim, where there is one."""
+        return self.persistent_volume_claim.claim_name if self.persistent_volume_claim else None
+
+
 class FeedbackSpec(Spec):
     """How answers are marked for review."""
 
@@ -76,7 +101,7 @@ class ModelServiceSpec(Spec):
     )
     engine: Engine = Field(default_factory=lambda: Engine(), description="How llama-server runs.")
     placement: ServicePlacement = Field(default_factory=lambda: ServicePlacement(), description="Where replicas run.")
-    cache: Cache = Field(description="Where GGUFs are kept on the nodes.")
+    cache: ServiceCache = Field(description="Where GGUFs are kept on the nodes.")
     router: Router = Field(default_factory=lambda: Router(), description="How requests reach replicas.")
     feedback: FeedbackSpec = Field(default_factory=lambda: FeedbackSpec(), description="How answers are marked for review.")
 
