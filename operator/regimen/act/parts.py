@@ -124,11 +124,13 @@ def pod_facts(pod: Object, cordoned: frozenset[str] = frozenset()) -> PodFacts:
     """A serving pod; `cordoned` are names of nodes that take no new pods."""
     meta, node = pod["metadata"], pod.get("spec", {}).get("nodeName", "")
     conditions = {item["type"]: item for item in pod.get("status", {}).get("conditions", []) if item["status"] == "True"}
-    placed, ready = (conditions.get(name, {}).get("lastTransitionTime") for name in ("PodScheduled", "Ready"))
+    ready = conditions.get("Ready", {}).get("lastTransitionTime")
+    servers = [item for item in pod.get("status", {}).get("containerStatuses", []) if item.get("name") == "server"]
+    started = next((item["state"]["running"].get("startedAt") for item in servers if item.get("state", {}).get("running")), None)
     return PodFacts(
         name=meta["name"], node=node, ready="Ready" in conditions, terminating="deletionTimestamp" in meta,
         doomed=DELETION_COST in meta.get("annotations", {}), cordoned=node in cordoned,
-        load_seconds=seconds(ready) - seconds(placed) if placed and ready else None,
+        load_seconds=max(0.0, seconds(ready) - seconds(started)) if started and ready else None,
     )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ class PodFacts:
     cordoned: bool = False
     """Its node takes no new pods, so nobody could use its place."""
     load_seconds: float | None = None
-    """From being placed on its node until it last became ready. What made it unready in between counts, too."""
+    """From its server's start until it last became ready: without fetching the file. What made it unready in between counts, too."""
 
 
 def dns_name(*parts: str, limit: int = 63) -> str:
