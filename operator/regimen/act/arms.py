@@ -100,6 +100,10 @@ class ServiceArms:
         judged = memory is None or memory.outcome is None
         evidence = self._evidence(service_owner, epoch) if service_owner and judged and epoch.startswith(owner.uid) else None
         outcome, unknown = self._outcome(owner, spec, memory)
+        # Once ended, nothing of this is asked any more; and places count with Surge only.
+        under_way = memory is None or not memory.ended
+        cordoned = self._cordoned() if under_way else frozenset()
+        surges = under_way and spec.strategy.capacity == "Surge"
         size = self._size(owner.namespace, spec.to_ref.name, service) if service else None
         other = self.active_rollout(owner.namespace, spec.service_ref.name)
         return RolloutFacts(
@@ -110,8 +114,8 @@ class ServiceArms:
             to_ready=ready,
             before=(other,) if other and other != owner.name else (),
             memory=memory,
-            stable=self._arm(service_owner, stable_ref) if service_owner else ArmFacts(stable_ref, ""),
-            candidate=self._arm(service_owner, spec.to_ref.name) if service_owner else ArmFacts(spec.to_ref.name, ""),
+            stable=self._arm(service_owner, stable_ref, cordoned) if service_owner else ArmFacts(stable_ref, ""),
+            candidate=self._arm(service_owner, spec.to_ref.name, cordoned) if service_owner else ArmFacts(spec.to_ref.name, ""),
             routing=routing,
             routers=routers,
             routers_expected=expected,
@@ -124,7 +128,7 @@ class ServiceArms:
             stable_version=self._version(owner.namespace, stable_ref)[0] if stable_ref else None,
             to_size=size,
             keys=self._keys(owner.namespace, service) if service else None,
-            room=_room(service, size, *card_loads(self.cluster, service_owner, service)) if service and service_owner else 0,
+            room=_room(service, size, *card_loads(self.cluster, service_owner, service)) if surges and service and service_owner else 0,
         )
 
     def _taken_up(self, namespace: str, rollout: str) -> ModelServiceSpec | None:
@@ -228,12 +232,11 @@ class ServiceArms:
         found = self.cluster.items("Deployment", owner.namespace, selector)
         return sorted(str(item["metadata"]["labels"][f"{GROUP}/version"]) for item in found)
 
-    def _arm(self, owner: Owner, version_ref: str) -> ArmFacts:
+    def _arm(self, owner: Owner, version_ref: str, cordoned: frozenset[str] = frozenset()) -> ArmFacts:
         name = deployment_name(owner.name, version_ref)
         found = self.cluster.get("Deployment", owner.namespace, name)
         selector = f"{GROUP}/service={owner.name},{GROUP}/version={version_ref}"
         pods = self.cluster.items("Pod", owner.namespace, selector)
-        cordoned = self._cordoned() if pods else frozenset()
         return ArmFacts(
             version=version_ref, deployment=name, exists=found is not None,
             replicas=int(found["spec"].get("replicas", 1)) if found else 0,
