@@ -15,7 +15,8 @@ from pathlib import Path
 
 from regimen_demo.install import NAMESPACE
 from regimen_demo.load import Load
-from regimen_demo.stage import Stage, rollout, stage, take_down
+from regimen_demo.production import production
+from regimen_demo.stage import Stage, rollout
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Back:
 def one(live: Stage, number: int, replicas: int, url: str) -> Back:
     """There and back."""
     serving, candidate, name = live.serving(), "openins-v8.0", f"back-{number:02}"
-    live.apply(rollout(name, candidate, [{"setReplicas": replicas}, {"analysis": {}}, {"setReplicas": 4}]))
+    live.business.apply(rollout(name, candidate, [{"setReplicas": replicas}, {"analysis": {}}, {"setReplicas": 4}]))
     status = live.until(name, lambda status: status.get("phase") == "Analyzing", 400)
     with Load(url, workers=4, seed=number) as load:
         with live.without_stores():
@@ -53,7 +54,9 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, default=3, choices=[1, 2, 3, 4])
     parser.add_argument("--cluster", default="bench")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, stage(asked.cluster, Path(folder)) as live:
+    with tempfile.TemporaryDirectory() as folder, production(asked.cluster, Path(folder)) as business:
+        business.office.close()
+        live = Stage(business)
         live.twin("v8.0")
         url = live.target.forward(NAMESPACE, "openins", 80)
         backs = []
@@ -61,7 +64,6 @@ def main() -> None:
             back = one(live, number, asked.replicas, url)
             backs.append(back)
             print(f"{number + 1:3}: {back}", flush=True)
-    take_down(asked.cluster)
     print(
         f"{len(backs)} rollbacks of {asked.replicas} of 4 replicas, bucket and feedback store stopped: last request given to the candidate after "
         f"{max(back.traffic_off for back in backs):.1f} s at most, every replica back after {max(back.restored for back in backs):.0f} s at most "

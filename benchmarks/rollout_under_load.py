@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from regimen_demo.install import NAMESPACE, SYSTEM
+from regimen_demo.install import NAMESPACE
 from regimen_demo.load import Load
-from regimen_demo.stage import ENDS, OPERATOR, ROUTER, Object, Stage, rollout, stage, take_down
-from regimen_demo.traffic import Office
+from regimen_demo.production import production
+from regimen_demo.stage import ENDS, ROUTER, Object, Stage, rollout
 
 STEPS: list[Object] = [{"setReplicas": 1}, {"pause": {"duration": "10s"}}, {"analysis": {}}, {"setReplicas": 2}, {"setReplicas": 4}]
 FAULTS = ("none", "operator", "router", "node")
@@ -37,7 +37,7 @@ def faults(live: Stage, name: str, which: str) -> Iterator[list[str]]:
             if status.get("phase") and status["phase"] not in ENDS and at not in done:
                 done.append(at)
                 time.sleep(2)
-                live.kill(SYSTEM, OPERATOR)
+                live.business.kill_operator()
 
     def later() -> None:
         live.until(name, lambda status: (status.get("candidateReplicas") or 0) >= 1, 300)
@@ -66,7 +66,7 @@ def one(live: Stage, which: str, version: str, requests: int, workers: int) -> N
     name, url = f"load-{which}", live.target.forward(NAMESPACE, "openins", 80)
     began = time.monotonic()
     with Load(url, workers=workers, limit=requests) as load:
-        live.apply(rollout(name, version, STEPS, promotes=True))
+        live.business.apply(rollout(name, version, STEPS, promotes=True))
         with faults(live, name, which) as done:
             status = live.until(name, lambda status: status.get("phase") in ENDS, 900)
         exchanged, during = time.monotonic() - began, load.counts.sent
@@ -90,16 +90,11 @@ def main() -> None:
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--cluster", default="bench")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, stage(asked.cluster, Path(folder)) as live:
-        service, feedback = live.target.forward(NAMESPACE, "openins", 80), live.target.forward(SYSTEM, "regimen-feedback", 8090)
-        # Experts who label a few answers, so that a twin is judged and promoted.
-        office = Office(service, feedback, Path(folder) / "office/historical_claims.csv", workers=2, seed=3)
-        office.pause = 0.1
-        office.open()
+    with tempfile.TemporaryDirectory() as folder, production(asked.cluster, Path(folder)) as business:
+        business.office.pause = 0.4  # experts who label a few answers, so that a twin is judged and promoted
+        live = Stage(business)
         for number, which in enumerate(asked.faults):
             one(live, which, live.twin(f"v9.{number}"), asked.requests, asked.workers)
-        office.close()
-    take_down(asked.cluster)
 
 
 if __name__ == "__main__":

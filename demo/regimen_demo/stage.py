@@ -1,4 +1,4 @@
-"""A claims business on the throwaway cluster that serves its baseline, for tests and benchmarks; and what can be done to it.
+"""Hands on the business that serves, for what moves its replicas: rollouts of twins, faults, and what is seen meanwhile.
 
 A twin is a version with the baseline's own file under another name: it is exchanged like any other, and no label tells it from the baseline.
 """
@@ -8,36 +8,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-from kubernetes import client, config
-
-import regimen_cluster
 from regimen.act.cluster import Cluster
-from regimen.store import Store
-from regimen_demo import install
 from regimen_demo.install import NAMESPACE, SYSTEM
-from regimen_demo.target import DemoError, Target, build_everything, own_cluster
-from regimen_demo.watch import Watch
+from regimen_demo.production import Production
+from regimen_demo.target import DemoError, Target
 
 Object = dict[str, Any]
 ENDS = {"Promoted", "RolledBack", "Invalid"}
-OPERATOR, ROUTER = "app.kubernetes.io/component=operator", "regimen.dev/router=openins"
+ROUTER = "regimen.dev/router=openins"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Stage:
-    """The business, and hands on it."""
+    """The business, and further hands on it."""
 
-    target: Target
-    cluster: Cluster
-    store: Store
-    watch: Watch
+    business: Production
 
-    def apply(self, *documents: Object) -> None:
-        self.target.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=yaml.safe_dump_all(documents))
+    @property
+    def target(self) -> Target:
+        return self.business.target
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.business.cluster
 
     def rollout_status(self, name: str) -> Object:
         return dict((self.cluster.get("ModelRollout", NAMESPACE, name) or {}).get("status", {}))
@@ -75,8 +70,8 @@ class Stage:
             raise DemoError("openins-baseline does not exist")
         name = f"openins-{version}"
         spec = {"model": "openins", "version": version, "gguf": baseline["spec"]["gguf"]}
-        self.apply({"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": name}, "spec": spec})
-        self.watch.until("ModelVersion", name, {"Ready"}, {"Failed"}, 180)
+        self.business.apply({"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": name}, "spec": spec})
+        self.business.watch.until("ModelVersion", name, {"Ready"}, {"Failed"}, 180)
         return name
 
     def pods(self, selector: str = "regimen.dev/service=openins,app.kubernetes.io/component=server") -> list[Object]:
@@ -126,34 +121,3 @@ def rollout(name: str, to: str, steps: list[Object], *, promotes: bool = False, 
     body = {"serviceRef": {"name": "openins"}, "toRef": {"name": to}, "strategy": strategy, "analysis": analysis,
             "progressDeadline": "5m", "rollbackBudget": "5m"}  # fmt: skip
     return {"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelRollout", "metadata": {"name": name}, "spec": {**body, **spec}}
-
-
-@contextmanager
-def stage(name: str, folder: Path) -> Iterator[Stage]:
-    """Programs, images, cluster, chart, data, baseline and 4 ready replicas; the cluster is left up for the caller to take down."""
-    target = own_cluster(name, build_everything(None))
-    install.make_data(folder)
-    install.reset(target)
-    watch = None
-    try:
-        install.install_chart(target)
-        store = install.bucket(target)
-        install.upload_data(store, folder)
-        baseline = install.upload_model(store, install.baseline_model(target, store))
-        target.kubectl("create", "namespace", NAMESPACE)
-        config.load_kube_config(config_file=str(target.kubeconfig))
-        cluster = Cluster(client.ApiClient())
-        watch = Watch(cluster, time.monotonic())
-        watch.start()
-        target.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=yaml.safe_dump(baseline))
-        install.apply(target, "claims.yaml")
-        watch.until("ModelService", "openins", {"Ready"}, set(), 300)
-        yield Stage(target, cluster, store, watch)
-    finally:
-        if watch is not None:
-            watch.close()
-        target.close()
-
-
-def take_down(name: str) -> None:
-    regimen_cluster.down(name)

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from production import Production
 
 import regimen_cluster
 from regimen.act.parts import asked_for
-from regimen_demo.install import NAMESPACE, SYSTEM
+from regimen_demo.install import NAMESPACE
 from regimen_demo.load import Counts, Load
-from regimen_demo.stage import ENDS, OPERATOR, Stage, rollout
+from regimen_demo.production import Production
+from regimen_demo.stage import ENDS, Stage, rollout
 from regimen_demo.target import DemoError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -29,7 +29,7 @@ STEPS: list[dict[str, Any]] = [{"setReplicas": 1}, {"analysis": {}}, {"setReplic
 def stage(production: Production) -> Stage:
     production.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
     production.office.pause = 0.2  # labels go on; the load is this file's own
-    return Stage(production.target, production.cluster, production.store, production.watch)
+    return Stage(production)
 
 
 def tell(what: str, counts: Counts) -> None:
@@ -51,7 +51,7 @@ def operator_killed_at_every_step(stage: Stage, name: str) -> Iterator[list[str]
             if status.get("phase") and status["phase"] not in ENDS and at not in killed:
                 killed.append(at)
                 time.sleep(2)
-                stage.kill(SYSTEM, OPERATOR)
+                stage.business.kill_operator()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -77,10 +77,10 @@ def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing
             },
         },
     }  # fmt: skip
-    stage.apply(stock)
+    stage.business.apply(stock)
     stage.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=120s")
     version = stage.twin("v5.0")
-    stage.apply(rollout("twin-50", version, STEPS, promotes=True))
+    stage.business.apply(rollout("twin-50", version, STEPS, promotes=True))
     with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, operator_killed_at_every_step(stage, "twin-50") as killed:
         stage.target.kubectl("-n", NAMESPACE, "set", "env", "deployment/stock", "CHANGED=yes")
         status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 400)
@@ -97,7 +97,7 @@ def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing
 
 def test_back_on_full_cards_with_the_bucket_and_the_feedback_store_gone(stage: Stage) -> None:
     serving, version = stage.serving(), stage.twin("v5.1")
-    stage.apply(rollout("twin-51", version, [{"setReplicas": 2}, {"analysis": {}}, {"setReplicas": 4}]))
+    stage.business.apply(rollout("twin-51", version, [{"setReplicas": 2}, {"analysis": {}}, {"setReplicas": 4}]))
     status = stage.until("twin-51", lambda status: status.get("phase") == "Analyzing", 240)
     with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, stage.without_stores():
         began = time.time()
@@ -126,15 +126,15 @@ def service(name: str, **spec: Any) -> dict[str, Any]:
 
 def test_one_card_and_one_replica_says_so_beforehand_and_waits_for_allow_outage(stage: Stage) -> None:
     stage.target.kubectl("-n", NAMESPACE, "delete", "deployment", "stock", "--wait=true")
-    stage.apply(service("single"))
-    stage.watch.until("ModelService", "single", {"Ready"}, set(), 180)
+    stage.business.apply(service("single"))
+    stage.business.watch.until("ModelService", "single", {"Ready"}, set(), 180)
     steps: list[dict[str, Any]] = [{"setReplicas": 1}, {"analysis": {}}]
-    stage.apply(rollout("single-no", "openins-v5.1", steps, serviceRef={"name": "single"}))
+    stage.business.apply(rollout("single-no", "openins-v5.1", steps, serviceRef={"name": "single"}))
     refused = stage.until("single-no", lambda status: bool(status.get("phase")), 60)
     sys.stdout.write(f"\n{refused['message']}")
     assert refused["phase"] == "Invalid"
     assert "nobody answers, and requests wait at the router" in refused["message"]
-    stage.apply(rollout("single-yes", "openins-v5.1", steps, serviceRef={"name": "single"}, strategy={"allowOutage": True}))
+    stage.business.apply(rollout("single-yes", "openins-v5.1", steps, serviceRef={"name": "single"}, strategy={"allowOutage": True}))
     with Load(stage.target.forward(NAMESPACE, "single", 80), workers=2) as load:
         moved = stage.until("single-yes", lambda status: status.get("phase") == "Analyzing", 180)
         stage.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "single-yes", "--timeout=180s")
@@ -150,20 +150,22 @@ def test_four_models_on_two_cards_and_nothing_is_silently_pending(stage: Stage) 
     names = {"bimedix": "rtx3090", "biomistral": "rtx3060", "tinyllama": "rtx3060"}
     for name in names:
         spec = {"model": name, "version": "baseline", "gguf": baseline["spec"]["gguf"]}
-        stage.apply({"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": f"{name}-baseline"}, "spec": spec})
+        stage.business.apply(
+            {"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": f"{name}-baseline"}, "spec": spec}
+        )
     with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=2) as load:
         # A change of the service's own spec: rolled out drained.
         change = '{"spec":{"replicas":2,"minAvailable":1,"placement":{"nodeSelector":{"gpu":"rtx3090"}}}}'
         stage.target.kubectl("-n", NAMESPACE, "patch", "modelservice", "openins", "--type=merge", "-p", change)
-        stage.apply(*(service(name, model=name, baselineRef={"name": f"{name}-baseline"}, placement={"gpus": 1, "nodeSelector": {"gpu": gpu}})
+        stage.business.apply(*(service(name, model=name, baselineRef={"name": f"{name}-baseline"}, placement={"gpus": 1, "nodeSelector": {"gpu": gpu}})
                       for name, gpu in names.items()))  # fmt: skip
         for name in names:
-            stage.watch.until("ModelService", name, {"Ready"}, set(), 300)
+            stage.business.watch.until("ModelService", name, {"Ready"}, set(), 300)
         deadline = time.monotonic() + 120
         while {pod["spec"].get("nodeName") for pod in stage.pods()} != {"rtx3090"} or len(stage.pods()) != 2:
             assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in stage.pods()]
             time.sleep(1)
-        stage.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
+        stage.business.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
     tell("the service's own change", load.counts)
     assert load.counts.lost == 0, load.counts.failures
     servers = stage.cluster.items("Pod", NAMESPACE, "app.kubernetes.io/component=server")
@@ -172,9 +174,9 @@ def test_four_models_on_two_cards_and_nothing_is_silently_pending(stage: Stage) 
     assert sum(asked_for(pod, "nvidia.com/gpu") for pod in servers if pod["spec"]["nodeName"] == "rtx3060") == 2
     one_more = service("onemore", model="tinyllama", baselineRef={"name": "tinyllama-baseline"},
                        placement={"gpus": 1, "nodeSelector": {"gpu": "rtx3060"}})  # fmt: skip
-    stage.apply(one_more)
+    stage.business.apply(one_more)
     deadline = time.monotonic() + 60
-    while not (said := stage.watch.status("ModelService", "onemore")).get("message"):
+    while not (said := stage.business.watch.status("ModelService", "onemore")).get("message"):
         assert time.monotonic() < deadline
         time.sleep(0.5)
     sys.stdout.write(f"\n{said['message']}")
@@ -195,9 +197,9 @@ def test_a_new_namespace_beside_the_old_bucket_serves_what_was_promoted(stage: S
     regimen_cluster.recycle_disks(stage.target.name)
     stage.target.kubectl("create", "namespace", NAMESPACE)
     (claim,) = [item for item in production.manifest("claims.yaml") if item["kind"] == "PersistentVolumeClaim"]
-    stage.apply(claim, *kept)
+    stage.business.apply(claim, *kept)
     time.sleep(3)  # the watch looks every second
-    stage.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
+    stage.business.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
     assert stage.serving() == serving
     status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 60)
     sys.stdout.write(f"\n{status['message']}")
