@@ -22,7 +22,7 @@ from regimen.store import Store, StoreUnavailableError
 
 ROOT = Path(__file__).parents[2]
 NAME = os.environ.get("REGIMEN_WIRE_CLUSTER", "wire")
-"""Of the throwaway cluster; another one where two checkouts are tested at once."""
+"""Two checkouts on one machine need two."""
 
 
 @dataclass(frozen=True)

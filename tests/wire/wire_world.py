@@ -214,6 +214,8 @@ class Wire:
         """Every Job's trainer writes its record."""
         for job in self.all_of("Job"):
             container = job["spec"]["template"]["spec"]["containers"][0]
+            if container["name"] != "trainer":
+                continue
             try:
                 self._do(next(item["value"] for item in container["env"] if item["name"] == "REGIMEN_TASK"))
             except AlreadyExistsError:

@@ -43,13 +43,13 @@ def busy_requests(metrics: str) -> float:
     return sum(map(float, found))
 
 
-def ask(url: str) -> float | None:
+def ask(url: str, headers: dict[str, str] | None = None) -> float | None:
     """Busy requests; None where llama-server does not say, which while it is busy may happen.
 
     One that does not listen yet or is still loading its model (503) serves nobody: a pod need not wait for that.
     """
     try:
-        answer = httpx.get(url, timeout=2)
+        answer = httpx.get(url, headers=headers, timeout=2)
         if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             return 0
         answer.raise_for_status()

@@ -1,4 +1,4 @@
-"""regimen-server fetch | run | drain: what the containers of a server pod run."""
+"""regimen-server fetch | run | answers | drain: what the containers of a server pod run."""
 
 import argparse
 import logging
@@ -20,7 +20,8 @@ def fetch() -> int:
     from regimen_server.fetch import fetch as bring
 
     try:
-        bring(settings.required("GGUF_URI"), settings.digest(), settings.cache_file(), Store.from_env)
+        for uri, digest in settings.files():
+            bring(uri, digest, settings.cached(digest), Store.from_env)
     except (FetchError, StoreError, settings.SettingsError, OSError) as error:
         say(f"fetch: {error}", TERMINATION_LOG)
         return 1
@@ -38,12 +39,25 @@ def run() -> int:
     return 2
 
 
+def answers() -> int:
+    """Exit 0 once llama-server has answered a completion; else 1, with a word that Kubernetes shows in the pod's events."""
+    from regimen_server.answers import why_not
+
+    reason = why_not(f"http://127.0.0.1:{settings.number('PORT', 8080)}", settings.authorization())
+    if reason is None:
+        return 0
+    sys.stdout.write(f"{reason}\n")
+    return 1
+
+
 def drain() -> int:
     """Exit 0 in any case: a hook that fails would end the pod sooner, not later."""
+    from regimen_server.drain import ask
     from regimen_server.drain import drain as wait
 
     timeout, settle = settings.number("DRAIN_TIMEOUT", 600), settings.number("DRAIN_SETTLE", 3)
-    ended = wait(f"http://127.0.0.1:{settings.number('PORT', 8080)}/metrics", settle, timeout)
+    headers = settings.authorization()
+    ended = wait(f"http://127.0.0.1:{settings.number('PORT', 8080)}/metrics", settle, timeout, lambda url: ask(url, headers))
     if ended.idle:
         say(f"drain: idle after {ended.seconds:.0f} s", CONTAINER_LOG)
     else:
@@ -64,10 +78,10 @@ def say(message: str, where: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="regimen-server", description=__doc__)
-    parser.add_argument("command", choices=["fetch", "run", "drain"])
+    parser.add_argument("command", choices=["fetch", "run", "answers", "drain"])
     command = parser.parse_args(arguments).command
     logs.configure()
-    return {"fetch": fetch, "run": run, "drain": drain}[command]()
+    return {"fetch": fetch, "run": run, "answers": answers, "drain": drain}[command]()
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 import os
 from collections.abc import Mapping
 
-from regimen_server.settings import SettingsError, cache_file, extra_arguments, number
+from regimen_server.settings import SettingsError, api_keys, cache_file, extra_arguments, key_file, number
 
 HTTP_THREADS = 128
 """Each request in flight or waiting holds a thread, and so does /health: with llama-server's own default (slots + 2), a replica that
 is merely busy would fail its health checks. The router sends at most 100 at once."""
 
-RESERVED = frozenset({"-m", "--model", "--host", "--port", "--slots", "--props", "--slot-save-path", "--media-path", "--api-key"})
+RESERVED = frozenset(
+    {"-m", "--model", "--host", "--port", "--slots", "--props", "--slot-save-path", "--media-path", "--api-key", "--api-key-file"}
+)
 """What may not be overridden: the model is the one that was judged, and the rest opens doors or breaks probes and draining."""
 
 
@@ -43,8 +45,20 @@ def command(environ: Mapping[str, str] = os.environ) -> list[str]:
         "--no-slots",
         "--no-webui",
         "--jinja",
+        *key_arguments(environ),
         *extra,
     ]
+
+
+def key_arguments(environ: Mapping[str, str]) -> list[str]:
+    """llama-server reads keys from a file, one a line: on the command line everybody would see them."""
+    keys = api_keys(environ)
+    if not keys:
+        return []
+    file = key_file(environ)
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{key}\n" for key in keys))
+    return ["--api-key-file", str(file)]
 
 
 def run(environ: Mapping[str, str] = os.environ) -> None:

@@ -1,25 +1,34 @@
 """What a ModelService runs: its record, Deployments, pods, routers and evidence. Used for services and for rollouts."""
 
+import hmac
+import json
+import logging
 from dataclasses import dataclass
+from hashlib import sha256
 
+from regimen.act.admission import card_loads
 from regimen.act.cluster import Cluster, Object
 from regimen.act.comparisons import Comparisons
 from regimen.act.http import Peers
-from regimen.act.parts import document, holds_place, owner_of, pod_facts, seconds, spec_of, status_of
-from regimen.plan.common import Owner, Settings
+from regimen.act.parts import document, holds_place, is_settled, job_facts, owner_of, pod_facts, seconds, spec_of, status_of
+from regimen.plan.admission import CardLoad, ModelSize, Unplaced, places, serving_bytes
+from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory, memory_name
 from regimen.plan.rollout_facts import RolloutFacts, moves_replicas
+from regimen.plan.rollout_prepare import job_name
 from regimen.plan.router import routing_name, service_key
 from regimen.plan.service import ServiceFacts
-from regimen.plan.serving import deployment_name
-from regimen.spec.artifacts import ServingRecord, VersionManifest, manifest_key, serving_key
+from regimen.plan.serving import TEMPLATE, deployment_name
+from regimen.spec.artifacts import RolloutOutcome, ServingRecord, VersionManifest, manifest_key, outcome_key, serving_key
 from regimen.spec.meta import GROUP
 from regimen.spec.rollout import ModelRolloutSpec
 from regimen.spec.routing import Evidence, RouterState, Routing
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
 from regimen.store import Store, StoreError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,13 @@ class ServiceArms:
         known = self._record(owner)
         version_ref = known.record.version_ref if known.record else spec.baseline_ref.name
         version, ready, message = self._version(owner.namespace, version_ref)
+        size = self._size(owner.namespace, version_ref, spec)
+        cards, unplaced = card_loads(self.cluster, owner, spec)
         others = [name for name in self._arm_versions(owner) if name != version_ref]
         routing = self._routing(owner)
         rollout = self.active_rollout(owner.namespace, owner.name)
         other_arms = tuple(self._arm(owner, name) for name in others)
-        claim = spec.cache.persistent_volume_claim.claim_name
+        claim = spec.cache.claim
         return ServiceFacts(
             record=known.record,
             record_unknown=known.unknown,
@@ -68,7 +79,13 @@ class ServiceArms:
             rollout=rollout,
             candidate_ready=sum(arm.ready for arm in other_arms),
             lending=self._lending(spec),
-            claim_exists=self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
+            claim_exists=claim is None or self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
+            rollout_service=self._taken_up(owner.namespace, rollout) if rollout else None,
+            size=size,
+            keys=self._keys(owner.namespace, spec),
+            cards=cards,
+            unplaced=unplaced,
+            room=_room(spec, size, cards, unplaced),
         )
 
     def rollout(self, owner: Owner, spec: ModelRolloutSpec) -> RolloutFacts:
@@ -83,10 +100,18 @@ class ServiceArms:
         service = spec_of(obj, ModelServiceSpec) if obj else None
         routers, expected = self._routers(service_owner) if service_owner else ((), 0)
         epoch = routing.epoch if routing else "-"
-        evidence = self._evidence(service_owner, epoch) if service_owner and epoch.startswith(owner.uid) else None
+        # A rollback asks nobody but Kubernetes and the routers.
+        judged = memory is None or memory.outcome is None
+        evidence = self._evidence(service_owner, epoch) if service_owner and judged and epoch.startswith(owner.uid) else None
+        outcome, unknown = self._outcome(owner, spec, memory)
+        # Once ended, nothing of this is asked any more; and places count with Surge only.
+        under_way = memory is None or not memory.ended
+        cordoned = self._cordoned() if under_way else frozenset()
+        surges = under_way and spec.strategy.capacity == "Surge"
+        size = self._size(owner.namespace, spec.to_ref.name, service) if service else None
         other = self.active_rollout(owner.namespace, spec.service_ref.name)
-        judged = memory is not None and not memory.ended
-        usual = judged and memory is not None and memory.epoch_since is None and service_owner is not None
+        new = judged and memory is not None and memory.epoch_since is None
+        compares = judged and spec.analysis.primary.evidence == "Paired" and not spec.undo
         return RolloutFacts(
             service_owner=service_owner,
             service=service,
@@ -95,17 +120,25 @@ class ServiceArms:
             to_ready=ready,
             before=(other,) if other and other != owner.name else (),
             memory=memory,
-            stable=self._arm(service_owner, stable_ref) if service_owner else ArmFacts(stable_ref, ""),
-            candidate=self._arm(service_owner, spec.to_ref.name) if service_owner else ArmFacts(spec.to_ref.name, ""),
+            stable=self._arm(service_owner, stable_ref, cordoned) if service_owner else ArmFacts(stable_ref, ""),
+            candidate=self._arm(service_owner, spec.to_ref.name, cordoned) if service_owner else ArmFacts(spec.to_ref.name, ""),
             routing=routing,
             routers=routers,
             routers_expected=expected,
             evidence=evidence,
             lending=self._lending(service) if service else False,
-            measured=self._measured(spec) if judged else {},
-            usual=self._evidence(service_owner, "-") if usual and service_owner else None,
+            outcome=outcome,
+            outcome_unknown=unknown,
+            served=self._served(service_owner, service) if service_owner and service else (),
+            fetches=self._fetches(owner, memory) if memory else {},
+            stable_version=self._version(owner.namespace, stable_ref)[0] if stable_ref else None,
+            to_size=size,
+            keys=self._keys(owner.namespace, service) if service else None,
+            room=_room(service, size, *card_loads(self.cluster, service_owner, service)) if surges and service and service_owner else 0,
+            measured=self._measured(spec) if judged and memory is not None else {},
+            usual=self._evidence(service_owner, "-") if new and service_owner else None,
             serving_since=known.since,
-            paired=self.comparisons.facts(owner, spec, version, stable_ref) if spec.analysis.primary.evidence == "Paired" else None,
+            paired=self.comparisons.facts(owner, spec, version, stable_ref) if compares else None,
         )
 
     def _measured(self, spec: ModelRolloutSpec) -> dict[str, float]:
@@ -115,6 +148,53 @@ class ServiceArms:
         asked = {rail.label: rail.prometheus.query for rail in spec.analysis.guardrails if rail.prometheus is not None}
         found = {label: self.peers.measured(query) for label, query in asked.items()}
         return {label: value for label, value in found.items() if value is not None}
+
+    def _taken_up(self, namespace: str, rollout: str) -> ModelServiceSpec | None:
+        """The service as the rollout under way took it up."""
+        obj = self.cluster.get("ModelRollout", namespace, rollout)
+        memory = self.memory(owner_of(obj)) if obj else None
+        return memory.service if memory else None
+
+    def _keys(self, namespace: str, spec: ModelServiceSpec) -> str | None:
+        """Names the content of the Secret with API keys; from the name nobody finds a key."""
+        if spec.router.auth is None:
+            return None
+        secret = self.cluster.get("Secret", namespace, spec.router.auth.api_keys_from.secret_ref.name)
+        content = json.dumps((secret or {}).get("data") or {}, sort_keys=True)
+        if content == "{}":
+            return None
+        return hmac.new(bytes.fromhex(self.settings.signing_key), content.encode(), sha256).hexdigest()[:16]
+
+    def _size(self, namespace: str, version_ref: str, spec: ModelServiceSpec) -> ModelSize | None:
+        """Of a version's file; versions that were trained from the baseline have its shape."""
+        said = [status_of(obj, ModelVersionStatus) for name in (version_ref, spec.baseline_ref.name)
+                if (obj := self.cluster.get("ModelVersion", namespace, name))]  # fmt: skip
+        if not said:
+            return None
+        count = next((file.bytes for file in said[0].artifacts if file.quantization == spec.quantization), 0)
+        return ModelSize(count, next((status.shape for status in said if status.shape), None))
+
+    def _outcome(self, owner: Owner, spec: ModelRolloutSpec, memory: Memory | None) -> tuple[RolloutOutcome | None, bool]:
+        """How it ended by the bucket, and whether that cannot be asked. Only before it begins, and until it is known to be there."""
+        if memory is not None and (not memory.ended or memory.kept):
+            return None, False
+        try:
+            return document(self.store, outcome_key(owner.namespace, spec.service_ref.name, owner.name), RolloutOutcome), False
+        except StoreError as error:
+            log.warning("how %s ended cannot be asked: %s", owner.path, error)
+            return None, True
+
+    def _served(self, owner: Owner, service: ModelServiceSpec) -> tuple[str, ...]:
+        """Versions that served, newest first, by the records; the baseline last."""
+        records = [ServingRecord.model_validate(item["data"]) for item in self._revisions(owner)]
+        names = [name for record in reversed(records) for name in (record.version_ref, record.previous_ref) if name]
+        return tuple(dict.fromkeys([*names, service.baseline_ref.name]))
+
+    def _fetches(self, owner: Owner, memory: Memory) -> dict[str, JobFacts]:
+        if memory.prepared:
+            return {}
+        jobs = {node: job_facts(self.cluster, owner.namespace, job_name(owner, node)) for node in memory.nodes}
+        return {node: job for node, job in jobs.items() if job is not None}
 
     def memory(self, owner: Owner) -> Memory | None:
         """What a rollout remembers; None before it begins."""
@@ -143,15 +223,17 @@ class ServiceArms:
 
     def _record(self, owner: Owner) -> _Record:
         """The newest ControllerRevision, else the bucket's pointer (law 1)."""
-        revisions = self.cluster.items("ControllerRevision", owner.namespace, f"{GROUP}/service={owner.name}")
-        if revisions:
-            newest = max(revisions, key=lambda item: int(item["revision"]))
-            since = seconds(newest["metadata"]["creationTimestamp"])
-            return _Record(ServingRecord.model_validate(newest["data"]), True, False, since)
+        if revisions := self._revisions(owner):
+            since = seconds(revisions[-1]["metadata"]["creationTimestamp"])
+            return _Record(ServingRecord.model_validate(revisions[-1]["data"]), True, False, since)
         try:
             return _Record(document(self.store, serving_key(owner.namespace, owner.name), ServingRecord), False, False)
         except StoreError:
             return _Record(None, False, True)
+
+    def _revisions(self, owner: Owner) -> list[Object]:
+        found = self.cluster.items("ControllerRevision", owner.namespace, f"{GROUP}/service={owner.name}")
+        return sorted(found, key=lambda item: int(item["revision"]))
 
     def _version(self, namespace: str, name: str) -> tuple[ModelVersionSpec | None, bool, str]:
         obj = self.cluster.get("ModelVersion", namespace, name)
@@ -169,7 +251,7 @@ class ServiceArms:
         found = self.cluster.items("Deployment", owner.namespace, selector)
         return sorted(str(item["metadata"]["labels"][f"{GROUP}/version"]) for item in found)
 
-    def _arm(self, owner: Owner, version_ref: str) -> ArmFacts:
+    def _arm(self, owner: Owner, version_ref: str, cordoned: frozenset[str] = frozenset()) -> ArmFacts:
         name = deployment_name(owner.name, version_ref)
         found = self.cluster.get("Deployment", owner.namespace, name)
         selector = f"{GROUP}/service={owner.name},{GROUP}/version={version_ref}"
@@ -177,8 +259,16 @@ class ServiceArms:
         return ArmFacts(
             version=version_ref, deployment=name, exists=found is not None,
             replicas=int(found["spec"].get("replicas", 1)) if found else 0,
-            pods=tuple(pod_facts(pod) for pod in pods if holds_place(pod)),
+            pods=tuple(pod_facts(pod, cordoned) for pod in pods if holds_place(pod)),
+            settled=found is None or is_settled(found, pods),
+            template=found["metadata"].get("annotations", {}).get(TEMPLATE) if found else None,
+            surges=bool(found and found["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxSurge")),
         )  # fmt: skip
+
+    def _cordoned(self) -> frozenset[str]:
+        """Nodes that take no new pods."""
+        nodes = self.cluster.items("Node")
+        return frozenset(str(node["metadata"]["name"]) for node in nodes if node.get("spec", {}).get("unschedulable"))
 
     def _routing(self, owner: Owner) -> Routing | None:
         found = self.cluster.get("ConfigMap", owner.namespace, routing_name(owner.name))
@@ -217,3 +307,10 @@ class ServiceArms:
             if all(selector.get(key, value) == value for key, value in wanted.items()):
                 return True
         return False
+
+
+def _room(spec: ModelServiceSpec, size: ModelSize | None, cards: tuple[CardLoad, ...], unplaced: tuple[Unplaced, ...]) -> int:
+    """Free places for a replica, by slices and by memory. On the CPU the scheduler alone knows: one is tried."""
+    if not spec.placement.gpus:
+        return 1
+    return max(0, places(spec, serving_bytes(spec, size) or 1, cards, unplaced) - sum(card.own for card in cards))

@@ -55,13 +55,13 @@ class Comparisons:
         theirs = self._trained_on(owner.namespace, dataset, stable_version)
         known = tuple({manifest.digest: manifest for manifest in (ours, theirs) if manifest is not None}.values())
         if obj is None:
-            return PairedFacts(None, None, known, ours is not None, stable_version)
+            return PairedFacts(None, None, known, ours is not None)
         revision = status_of(obj, TrainingDatasetStatus).revision
         found = next((item for item in spec_of(obj, TrainingDatasetSpec).tasks if item.name == task), None)
         newest = self._revision(owner.namespace, dataset, revision)
         evidence = self._evidence(owner, to_version, newest)
         return PairedFacts(
-            output=found.output if found is not None else None, newest=newest, known=known, trained=ours is not None, stable_version=stable_version,
+            output=found.output if found is not None else None, newest=newest, known=known, trained=ours is not None,
             groups=tuple(evidence.groups) if evidence is not None else (), compared=evidence.revision if evidence is not None else None,
             job=job_facts(self.cluster, owner.namespace, job_name(owner.name, owner.uid, newest.digest)) if newest is not None else None,
         )  # fmt: skip

@@ -11,6 +11,8 @@ from regimen.plan.training import TRAINING, TrainingJob, read
 from regimen.store import NotFoundError, Store
 
 Document = TypeVar("Document", bound=BaseModel)
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+"""Annotation by which a ReplicaSet knows whom to stop first."""
 ENDS_OF_JOB = frozenset({"Complete", "SuccessCriteriaMet", "Failed", "FailureTarget"})
 """Conditions of a Job that say that it is over, or about to be: no new pod is started for it."""
 
@@ -118,12 +120,26 @@ def _pending(pod: Object) -> str:
     return "the pod is starting"
 
 
-def pod_facts(pod: Object) -> PodFacts:
-    conditions = {item["type"]: item["status"] for item in pod.get("status", {}).get("conditions", [])}
+def pod_facts(pod: Object, cordoned: frozenset[str] = frozenset()) -> PodFacts:
+    """A serving pod; `cordoned` are names of nodes that take no new pods."""
+    meta, node = pod["metadata"], pod.get("spec", {}).get("nodeName", "")
+    conditions = {item["type"]: item for item in pod.get("status", {}).get("conditions", []) if item["status"] == "True"}
+    ready = conditions.get("Ready", {}).get("lastTransitionTime")
+    servers = [item for item in pod.get("status", {}).get("containerStatuses", []) if item.get("name") == "server"]
+    started = next((item["state"]["running"].get("startedAt") for item in servers if item.get("state", {}).get("running")), None)
     return PodFacts(
-        name=pod["metadata"]["name"], node=pod.get("spec", {}).get("nodeName", ""), ready=conditions.get("Ready") == "True",
-        terminating="deletionTimestamp" in pod["metadata"],
+        name=meta["name"], node=node, ready="Ready" in conditions, terminating="deletionTimestamp" in meta,
+        doomed=DELETION_COST in meta.get("annotations", {}), cordoned=node in cordoned,
+        load_seconds=max(0.0, seconds(ready) - seconds(started)) if started and ready else None,
     )  # fmt: skip
+
+
+def is_settled(deployment: Object, pods: list[Object]) -> bool:
+    """Whether every pod is of the Deployment's present template, and the controller has seen that template."""
+    generation = deployment["metadata"].get("generation", 1)
+    seen = deployment.get("status", {}).get("observedGeneration", generation)
+    templates = {pod["metadata"].get("labels", {}).get("pod-template-hash") for pod in pods if holds_place(pod)}
+    return int(seen) >= int(generation) and len(templates) <= 1
 
 
 def holds_place(pod: Object) -> bool:

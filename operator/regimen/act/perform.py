@@ -3,12 +3,12 @@
 import logging
 
 from regimen.act.cluster import Cluster, Object
+from regimen.act.parts import DELETION_COST
 from regimen.plan.actions import Action, Apply, Create, Delete, Manifest, Put, PutOnce, Remove, Scale, SetFinalizer
 from regimen.plan.common import FINALIZER, Owner
 from regimen.store import Store
 
 log = logging.getLogger(__name__)
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 class Performer:

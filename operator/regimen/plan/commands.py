@@ -114,8 +114,7 @@ def _abort(context: Context, memory: Memory) -> Answer:
     serving = context.facts.serving
     if serving is not None and serving.version_ref == context.spec.to_ref.name:
         return Answer(False, "it is promoted and recorded; use undo", memory)
-    changes = {"outcome": "RollBack", "reason": "Aborted", "why": "aborted by hand", "requested_weight": 0.0}
-    return Answer(True, "rolling back", memory.model_copy(update=changes))
+    return Answer(True, "rolling back", memory.rolling_back(context.iso, context.now, "Aborted", "aborted by hand"))
 
 
 def last_exchange(spec: ModelRolloutSpec) -> int:

@@ -93,6 +93,12 @@ class PodFacts:
     node: str
     ready: bool
     terminating: bool
+    doomed: bool = False
+    """Chosen to go when its Deployment shrinks next."""
+    cordoned: bool = False
+    """Its node takes no new pods, so nobody could use its place."""
+    load_seconds: float | None = None
+    """From its server's start until it last became ready: without fetching the file. What made it unready in between counts, too."""
 
 
 def dns_name(*parts: str, limit: int = 63) -> str:

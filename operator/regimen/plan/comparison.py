@@ -9,7 +9,7 @@ from regimen.plan.actions import Action, Create
 from regimen.plan.common import dns_name, failure, trainer_job
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import Context, PairedFacts
-from regimen.plan.service import gguf_for
+from regimen.plan.serving import gguf_for
 from regimen.spec.artifacts import Artifact, DatasetManifest, comparison_uid, short
 from regimen.spec.tasks import CompareTask, Contender
 from regimen.spec.version import ModelVersionSpec
@@ -55,7 +55,7 @@ def comparison(context: Context, memory: Memory) -> tuple[Action, ...]:
     if newest is None or paired.output is None or newest.digest in known or newest.digest == paired.compared or paired.job is not None:
         return ()
     ours = _contender(context, "candidate", context.spec.to_ref.name, context.facts.to_version)
-    theirs = _contender(context, "stable", memory.stable_ref, paired.stable_version)
+    theirs = _contender(context, "stable", memory.stable_ref, context.facts.stable_version)
     if ours is None or theirs is None or context.facts.to_version is None:
         return ()
     task = CompareTask(

@@ -9,6 +9,7 @@ from regimen.plan.common import MANAGED, Owner
 from regimen.spec.meta import Status
 from regimen.spec.rollout import Arms, CommandResult, HistoryEntry, Power
 from regimen.spec.rollout import Verdict as EvidenceVerdict
+from regimen.spec.service import ModelServiceSpec
 
 HISTORY_LIMIT = 64
 POINTS_LIMIT = 240
@@ -42,6 +43,11 @@ class Memory(Status):
 
     stable_ref: str = Field(description="ModelVersion that served when it began: what a rollback returns to.")
     begun_at: float
+    service: ModelServiceSpec | None = Field(
+        None, description="The service as it was then, image included: later changes wait for the end."
+    )
+    nodes: list[str] = Field(default_factory=list, description="Where its replicas ran then: both files are brought there first.")
+    prepared: bool = Field(False, description="Both files are on every one of those nodes, verified.")
     step: int = 0
     step_since: float
     moved_at: float = Field(description="When a replica or the step last moved, for progressDeadline.")
@@ -51,10 +57,18 @@ class Memory(Status):
     lent_since: float | None = Field(None, description="Since when training has borrowed a card of the service: clocks stand still.")
     returned_at: float | None = Field(None, description="When training gave it back; the replicas that stepped aside are coming back.")
     passed: bool = Field(False, description="The analysis has said Promote.")
+    growing_since: float | None = Field(None, description="When an arm last began to grow; None once it is ready.")
+    load_seconds: float | None = Field(None, description="The longest that a replica took from the order to start until it was ready.")
+    routed_at: float | None = Field(None, description="When the routing last changed; None once every router has it.")
+    switch_seconds: float = Field(0, description="The longest that the routers took.")
     outcome: Literal["Promote", "RollBack"] | None = None
     reason: str = ""
     why: str = ""
     at_once: bool = Field(False, description="Traffic leaves the candidate before capacity is back.")
+    rolling_since: float | None = Field(None, description="When the rollback was decided.")
+    traffic_off: float | None = Field(None, description="Seconds from there until no router sent the candidate anything new.")
+    capacity_restored: float | None = Field(None, description="Seconds from there until every replica was stable and ready.")
+    kept: bool = Field(False, description="How it ended is in the bucket.")
     held: bool = Field(False, description="Paused by a person's command; spec.paused is another way to say so.")
     by_hand: bool = Field(False, description="A person has decided to promote.")
     command: CommandResult | None = Field(None, description="The last command and what became of it.")
@@ -75,6 +89,13 @@ class Memory(Status):
         """A copy with one more line of history."""
         entry = HistoryEntry(step=self.step, at=at, what=what[:512])
         return self.model_copy(update={**changes, "history": [*self.history, entry][-HISTORY_LIMIT:]})
+
+    def rolling_back(self, at: str, now: float, reason: str, why: str, at_once: bool = False) -> "Memory":
+        """A copy that goes back."""
+        return self.noting(
+            at, f"rolling back: {why}", outcome="RollBack", reason=reason, why=why, at_once=at_once, requested_weight=0.0, rolling_since=now,
+            traffic_off=None,
+        )  # fmt: skip
 
     def seeing(self, point: EvidencePoint) -> "Memory":
         """A copy with one more point of evidence; looks are never forgotten."""

@@ -7,17 +7,19 @@ derived from what is seen, never from what an earlier pass meant to do, so a cra
 from regimen.plan.actions import Action, Apply, Plan, Put, Scale, SetFinalizer
 from regimen.plan.commands import last_exchange, refuse_after_end, take_up
 from regimen.plan.common import FINALIZER, Owner, Settings
-from regimen.plan.comparison import comparison, comparison_missing
-from regimen.plan.evidence import evidence_missing
-from regimen.plan.exchange import Done, next_move
+from regimen.plan.comparison import comparison
+from regimen.plan.exchange import Done, Hold, next_move
 from regimen.plan.memory import Memory, memory_map
+from regimen.plan.rollout_begin import begin
 from regimen.plan.rollout_facts import Context, RolloutFacts, current_step, iso
 from regimen.plan.rollout_lending import follow_loan
-from regimen.plan.rollout_moves import next_actions, promote, rolled_back
+from regimen.plan.rollout_moves import keep_outcome, next_actions, promote, rolled_back
+from regimen.plan.rollout_pace import measure, over_budget, pace
 from regimen.plan.rollout_page import report_page
+from regimen.plan.rollout_prepare import fetch_jobs, prepare
 from regimen.plan.rollout_report import ended, plain, report
-from regimen.plan.rollout_weigh import keep_picture, rolling_back, weigh
-from regimen.plan.service import gguf_for
+from regimen.plan.rollout_weigh import keep_picture, weigh
+from regimen.plan.router import routing_name
 from regimen.spec.artifacts import report_key
 from regimen.spec.meta import parse_duration
 from regimen.spec.phases import RolloutPhase
@@ -28,36 +30,61 @@ def decide(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: 
     """One pass over a rollout."""
     memory = facts.memory
     if memory is not None and memory.ended:
-        return _ended(owner, spec, facts, settings, memory, iso(now))
+        return _ended(owner, spec, facts, settings, now, memory)
     if facts.service_owner is None or facts.service is None:
         return _without_service(owner, spec)
-    context = Context(owner, spec, facts, settings, now, facts.service_owner, facts.service)
+    service = memory.service if memory is not None and memory.service is not None else facts.service
+    context = Context(owner, spec, facts, settings, now, facts.service_owner, service)
     if memory is None:
-        return _begin(context)
-    advanced = keep_picture(context, _advance(context, memory))
-    actions, hold = next_actions(context, advanced)
+        return begin(context)
+    advanced, waiting = _advance(context, memory)
+    advanced = keep_picture(context, advanced)
+    hold: Hold | Done
+    if not advanced.prepared and advanced.outcome is None:
+        actions, hold = fetch_jobs(context, advanced), Hold(waiting)
+    else:
+        actions, hold = next_actions(context, advanced)
     if advanced.outcome == "Promote":
         actions, advanced, hold = promote(context, advanced, actions, hold)
     elif memory.outcome == "RollBack" and not actions and isinstance(hold, Done):
         actions, advanced = rolled_back(context, advanced)
-    moved = any(isinstance(action, Scale) for action in actions)
-    if moved:
-        advanced = advanced.model_copy(update={"moved_at": now})
+    advanced = _note_moves(context, advanced, actions)
     remember = (Apply(memory_map(owner, advanced)),) if advanced != memory else ()
     # Once it says that all is done, nobody looks again: so that is written last, anything else before it is acted on.
     ordered = (*actions, *remember) if advanced.ended else (*remember, *actions)
     return report(context, memory, advanced, (*ordered, *comparison(context, advanced)), hold)
 
 
-def _ended(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: Settings, memory: Memory, at: str) -> Plan:
-    """Nothing moves any more. The report is brought into the bucket, whenever that can be reached."""
-    after = refuse_after_end(owner, memory, at)
-    put: tuple[Action, ...] = ()
-    if memory.report_uri is None and not owner.deleting:
+def _note_moves(context: Context, memory: Memory, actions: tuple[Action, ...]) -> Memory:
+    """When a replica or the routing moves, clocks begin."""
+    for action in actions:
+        if isinstance(action, Scale) or (isinstance(action, Apply) and action.manifest["kind"] == "Deployment"):
+            memory = memory.model_copy(update={"moved_at": context.now, "growing_since": _growing_since(context, memory, action)})
+        elif isinstance(action, Apply) and action.manifest["metadata"]["name"] == routing_name(context.service_owner.name):
+            memory = memory.model_copy(update={"routed_at": context.now})
+    return memory
+
+
+def _growing_since(context: Context, memory: Memory, action: Scale | Apply) -> float | None:
+    """A Deployment that is made has its first replica; a smaller arm starts nothing."""
+    arms = {arm.deployment: arm.replicas for arm in (context.facts.stable, context.facts.candidate)}
+    grows = not isinstance(action, Scale) or action.replicas > arms.get(action.deployment, 0)
+    return context.now if grows else memory.growing_since
+
+
+def _ended(owner: Owner, spec: ModelRolloutSpec, facts: RolloutFacts, settings: Settings, now: float, memory: Memory) -> Plan:
+    """Nothing moves any more; how it ended and the report are brought into the bucket, whenever that can be reached."""
+    after = refuse_after_end(owner, memory, iso(now))
+    puts: list[Action] = []
+    if not memory.kept and not facts.outcome_unknown and facts.service_owner is not None and facts.service is not None:
+        if facts.outcome is None or facts.outcome.rollout_uid != owner.uid:
+            puts.append(keep_outcome(Context(owner, spec, facts, settings, now, facts.service_owner, facts.service), memory))
+        after = after.model_copy(update={"kept": True})
+    if memory.report_uri is None and memory.timeline and not facts.outcome_unknown and not owner.deleting:
         key = report_key(owner.namespace, owner.name, owner.uid)
-        put = (Put(key, report_page(owner, spec, memory, at).encode()),)
+        puts.append(Put(key, report_page(owner, spec, memory, iso(now)).encode()))
         after = after.model_copy(update={"report_uri": f"s3://{settings.bucket}/{key}"})
-    return ended(owner, facts, after, (*put, Apply(memory_map(owner, after))) if after != memory else ())
+    return ended(owner, facts, after, (*puts, Apply(memory_map(owner, after))) if after != memory else ())
 
 
 def _without_service(owner: Owner, spec: ModelRolloutSpec) -> Plan:
@@ -66,100 +93,29 @@ def _without_service(owner: Owner, spec: ModelRolloutSpec) -> Plan:
     return plain(RolloutPhase.PENDING, "ServiceMissing", text, release)
 
 
-def _begin(context: Context) -> Plan:
-    """Check what must hold before anything moves; then remember what to return to."""
-    owner, facts = context.owner, context.facts
-    if owner.deleting:
-        return plain(RolloutPhase.PENDING, "Deleted", "deleted before it began", (SetFinalizer(False),))
-    if facts.before:
-        return plain(RolloutPhase.PENDING, "WaitingForRollout", f"rollout {facts.before[0]} of the same service comes first")
-    invalid, waiting = _invalid(context), _waiting(context)
-    if waiting is not None:
-        return plain(RolloutPhase.PENDING, *waiting)
-    if invalid is not None:
-        return plain(RolloutPhase.INVALID, *invalid, stalled=True)
-    if FINALIZER not in owner.finalizers:
-        return plain(RolloutPhase.PENDING, "Beginning", "beginning", (SetFinalizer(True),), again_after=0.2)
-    if facts.serving is None:
-        raise AssertionError("_waiting lets nothing through that is missing")
-    memory = Memory(stable_ref=facts.serving.version_ref, begun_at=context.now, step_since=context.now, moved_at=context.now)
-    memory = memory.noting(context.iso, f"began: {facts.serving.version_ref} → {context.spec.to_ref.name}")
-    return plain(RolloutPhase.PROGRESSING, "Beginning", "beginning", (Apply(memory_map(owner, memory)),), again_after=0.2)
-
-
-def _waiting(context: Context) -> tuple[str, str] | None:
-    spec, facts = context.spec, context.facts
-    if facts.to_version is None:
-        return "VersionMissing", f"toRef.name: ModelVersion {spec.to_ref.name} does not exist; create it or correct the name"
-    if not facts.to_ready:
-        return "VersionNotReady", f"toRef.name: ModelVersion {spec.to_ref.name} is not Ready yet"
-    if facts.serving is None or facts.routing is None:
-        return "ServiceNotServing", f"serviceRef.name: ModelService {spec.service_ref.name} does not serve yet"
-    if facts.stable.ready < context.service.replicas:
-        return "ServiceNotReady", f"{facts.stable.ready} of {context.service.replicas} replicas are ready; waiting for all"
-    if facts.lending:
-        return "CardLent", "training has borrowed a card of this service; waiting for its return"
-    return None
-
-
-def _invalid(context: Context) -> tuple[str, str] | None:
-    spec, facts, service = context.spec, context.facts, context.service
-    if facts.to_version is None or facts.serving is None:
-        return None
-    if facts.to_version.model != service.model:
-        return (
-            "WrongModel",
-            f"toRef.name: {spec.to_ref.name} is of model {facts.to_version.model}, the service serves {service.model}",
-        )
-    if gguf_for(service, facts.to_version) is None:
-        return (
-            "QuantizationMissing",
-            f"toRef.name: {spec.to_ref.name} has no {service.quantization} GGUF; publish one with output.quantizations",
-        )
-    if spec.from_ref is not None and facts.serving.version_ref != spec.from_ref.name:
-        return (
-            "FromMismatch",
-            f"fromRef.name: {facts.serving.version_ref} serves, not {spec.from_ref.name}; delete and create it corrected",
-        )
-    if facts.serving.version_ref == spec.to_ref.name:
-        return "ServesAlready", f"toRef.name: {spec.to_ref.name} serves already; delete this rollout"
-    if service.min_available >= service.replicas:
-        return (
-            "NoReplicaToSpare",
-            f"serviceRef.name: minAvailable {service.min_available} of {service.replicas} replicas leaves none to exchange; lower minAvailable",
-        )
-    counts = [step.set_replicas for step in spec.strategy.steps if step.set_replicas is not None]
-    if not counts or counts[-1] != service.replicas:
-        return (
-            "StepsIncomplete",
-            f"strategy.steps: the last setReplicas must be {service.replicas}, all replicas; delete and create it corrected",
-        )
-    if not any(step.analysis is not None for step in spec.strategy.steps):
-        return (
-            "NoAnalysis",
-            "strategy.steps: a step `analysis: {}` is needed, since nothing is promoted without evidence; delete and create",
-        )
-    return evidence_missing(context) or comparison_missing(context)
-
-
-def _advance(context: Context, memory: Memory) -> Memory:
-    """What follows from deletion, evidence and time, before any move."""
+def _advance(context: Context, memory: Memory) -> tuple[Memory, str]:
+    """What follows from deletion, evidence and time, before any move; and what is waited for before there is one."""
     serving = context.facts.serving
     recorded = serving is not None and serving.version_ref == context.spec.to_ref.name
+    memory = measure(context, memory)
     if context.owner.deleting and memory.outcome != "RollBack" and not recorded:
-        return rolling_back(context, memory, "Deleted", "deleted before it ended")
-    memory = take_up(context, memory)
+        return memory.rolling_back(context.iso, context.now, "Deleted", "deleted before it ended"), ""
+    if not context.owner.deleting:
+        memory = take_up(context, memory)
     if memory.outcome is not None:
-        return memory
-    memory = follow_loan(context, memory)
-    if memory.lent_since is not None:
-        return memory
-    memory = weigh(context, memory)
+        return memory, ""
+    if not memory.prepared:
+        return prepare(context, memory)
+    if not context.spec.undo:
+        memory = follow_loan(context, memory)
+        if memory.lent_since is not None:
+            return memory, ""
+        memory = weigh(context, memory)
     if memory.outcome is None:
         memory = _deadline(context, memory)
     if memory.outcome is None and not context.paused(memory):
         memory = _next_step(context, memory)
-    return memory
+    return memory, ""
 
 
 def _deadline(context: Context, memory: Memory) -> Memory:
@@ -172,7 +128,11 @@ def _deadline(context: Context, memory: Memory) -> Memory:
         return memory.model_copy(update={"moved_at": context.now})
     if context.now - memory.moved_at <= limit:
         return memory
-    return rolling_back(context, memory, "ProgressDeadlineExceeded", f"no replica moved for {context.spec.progress_deadline}")
+    if not context.spec.undo and (why := over_budget(context.spec, context.service, step.set_replicas, memory)):
+        return memory.rolling_back(context.iso, context.now, "RollbackBudgetExceeded", f"step {memory.step + 1} was not taken: {why}")
+    return memory.rolling_back(
+        context.iso, context.now, "ProgressDeadlineExceeded", f"no replica moved for {context.spec.progress_deadline}"
+    )
 
 
 def _next_step(context: Context, memory: Memory) -> Memory:
@@ -210,7 +170,7 @@ def _is_done(context: Context, memory: Memory, step: Step) -> str | None:
     """What to write into the history if the step is done, else None."""
     facts = context.facts
     if step.set_replicas is not None:
-        result = next_move(step.set_replicas, context.service.replicas, context.service.min_available, facts.stable, facts.candidate)
+        result = next_move(step.set_replicas, context.service.replicas, pace(context, memory), facts.stable, facts.candidate)
         if isinstance(result, Done) and facts.applied:
             took = context.now - memory.step_since
             return f"{step.set_replicas} of {context.service.replicas} replicas on {context.spec.to_ref.name} after {took:.0f} s"

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from regimen.plan.admission import ModelSize
 from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory
-from regimen.spec.artifacts import DatasetManifest, ServingRecord
+from regimen.spec.artifacts import DatasetManifest, RolloutOutcome, ServingRecord
 from regimen.spec.dataset import TaskOutput
 from regimen.spec.rollout import ModelRolloutSpec, Step
 from regimen.spec.routing import Evidence, RouterState, Routing
@@ -27,7 +28,6 @@ class PairedFacts:
     """Revisions of it that either version was trained on."""
     trained: bool
     """Whether the candidate says on which revision of it it was trained."""
-    stable_version: ModelVersionSpec | None
     groups: tuple[tuple[int, int, int], ...] = ()
     """Of the newest comparison that is done: see PairedEvidence."""
     compared: str | None = None
@@ -57,6 +57,20 @@ class RolloutFacts:
     evidence: Evidence | None
     """None where the feedback service cannot be asked: then nothing is promoted."""
     lending: bool
+    outcome: RolloutOutcome | None = None
+    """How a rollout of this name ended, by the bucket. Looked up before it begins, and until it is there after it ended."""
+    outcome_unknown: bool = False
+    """The bucket cannot be asked for it."""
+    served: tuple[str, ...] = ()
+    """Versions that are known to have served, the baseline among them."""
+    fetches: Mapping[str, JobFacts] = field(default_factory=dict)
+    """Jobs that bring both files to a node, by node."""
+    stable_version: ModelVersionSpec | None = None
+    to_size: ModelSize | None = None
+    keys: str | None = None
+    """Names the service's API keys."""
+    room: int = 0
+    """Free places for a replica, by slices and by memory."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """What Prometheus answers to guardrails' queries, by their names; one that gave no number is missing."""
     usual: Evidence | None = None
@@ -99,9 +113,10 @@ class Context:
 def moves_replicas(spec: ModelRolloutSpec, memory: Memory) -> bool:
     """Whether a rollout exchanges replicas now: in a step that sets them, and whenever it ends."""
     step = current_step(spec, memory)
-    return not memory.ended and (
-        memory.outcome is not None or step is None or (step.set_replicas is not None and not (spec.paused or memory.held))
-    )
+    if not memory.prepared and memory.outcome is None:
+        return False
+    held = spec.paused or memory.held
+    return not memory.ended and (memory.outcome is not None or step is None or (step.set_replicas is not None and not held))
 
 
 def iso(now: float) -> str:

@@ -14,7 +14,9 @@ def follow_loan(context: Context, memory: Memory) -> Memory:
     """Note that a card is lent, or that it is back; then the clocks are put forward by what they stood still for."""
     if context.facts.lending:
         if memory.lent_since is None:
-            return memory.noting(context.iso, "a card is lent to training; the clock stands still", lent_since=context.now)
+            return memory.noting(
+                context.iso, "a card is lent to training; the clock stands still", lent_since=context.now, growing_since=None
+            )
         return memory.model_copy(update={"returned_at": None})
     if memory.lent_since is None:
         return memory

@@ -7,8 +7,9 @@ from regimen.plan.evidence import arms_status
 from regimen.plan.exchange import Done, Hold
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import Context, RolloutFacts, current_step
+from regimen.plan.rollout_pace import estimate
 from regimen.spec.phases import RolloutPhase
-from regimen.spec.rollout import ModelRolloutStatus, Weight
+from regimen.spec.rollout import ModelRolloutStatus, RollbackSeconds, Weight
 
 
 def plain(
@@ -46,13 +47,14 @@ def report(context: Context, before: Memory, memory: Memory, actions: tuple[Acti
         Event("RolledBack" if memory.outcome == "RollBack" else "Rollout", entry.what, warning=memory.outcome == "RollBack")
         for entry in (new if memory.history != before.history else [])
     )
-    status = _status(context.facts, context.spec.to_ref.name, phase, message, memory, context.spec.analysis.positive)
+    positive, estimated = context.spec.analysis.positive, _estimated(context, memory)
+    status = _status(context.facts, context.spec.to_ref.name, phase, message, memory, positive, estimated)
     return Plan(status, conditions, actions, events, again_after=1.0)
 
 
 def ended(owner: Owner, facts: RolloutFacts, memory: Memory, actions: tuple[Action, ...] = ()) -> Plan:
     """Nothing moves any more. The finalizer has done its work."""
-    phase = RolloutPhase.PROMOTED if memory.outcome == "Promote" else _end_of(memory)
+    phase = end_of(memory)
     message = memory.why
     release = (SetFinalizer(False),) if FINALIZER in owner.finalizers else ()
     conditions = (
@@ -64,31 +66,45 @@ def ended(owner: Owner, facts: RolloutFacts, memory: Memory, actions: tuple[Acti
 
 
 def _status(
-    facts: RolloutFacts, to_ref: str, phase: RolloutPhase, message: str, memory: Memory, positive: str = "DENIED"
-) -> ModelRolloutStatus:
-    candidate = facts.routing.candidate if facts.routing else None
+    facts: RolloutFacts, to_ref: str, phase: RolloutPhase, message: str, memory: Memory, positive: str = "DENIED",
+    estimated: RollbackSeconds | None = None,
+) -> ModelRolloutStatus:  # fmt: skip
     if memory.ended:  # what is routed now is another rollout's business
         actual = 100.0 if memory.outcome == "Promote" else 0.0
     else:
-        actual = candidate.weight if candidate is not None and candidate.version == to_ref and facts.applied else 0.0
+        told = [state.candidate.weight for state in facts.routers if state.candidate is not None and state.candidate.version == to_ref]
+        actual = max(told, default=0.0)
     fraction = facts.service.feedback.audit_fraction if facts.service is not None else 1.0
     arms = memory.arms or arms_status(facts.evidence, memory.stable_ref, to_ref, fraction, positive)
     measured = None
     if arms is not None and arms.stable is not None and arms.candidate is not None and arms.stable.requests + arms.candidate.requests:
         measured = round(100 * arms.candidate.requests / (arms.stable.requests + arms.candidate.requests), 1)
+    took = None
+    if memory.traffic_off is not None:
+        took = RollbackSeconds(traffic_off=memory.traffic_off, capacity_restored=memory.capacity_restored)
     return ModelRolloutStatus(
         phase=phase, message=message, current_step=memory.step,
         weight=Weight(requested=memory.requested_weight, actual=actual, measured=measured),
-        candidate_replicas=facts.candidate.ready, arms=arms, verdict=memory.verdict, power=memory.power, command=memory.command,
-        report_uri=memory.report_uri, history=memory.history,
+        candidate_replicas=facts.candidate.ready, estimated_rollback_seconds=estimated, rollback_seconds=took,
+        arms=arms, verdict=memory.verdict, power=memory.power, command=memory.command, report_uri=memory.report_uri, history=memory.history,
     )  # fmt: skip
 
 
+def _estimated(context: Context, memory: Memory) -> RollbackSeconds | None:
+    """From where the step under way leads."""
+    if memory.outcome == "RollBack" or memory.ended:
+        return None
+    step = current_step(context.spec, memory)
+    leads_to = step.set_replicas if step is not None and step.set_replicas is not None else 0
+    return estimate(context.spec, context.service, max(leads_to, context.facts.candidate.replicas), memory)
+
+
 def _phase(context: Context, memory: Memory) -> RolloutPhase:
-    if memory.outcome == "RollBack":
-        return _end_of(memory) if memory.ended else RolloutPhase.ROLLING_BACK
-    if memory.outcome == "Promote":
-        return RolloutPhase.PROMOTED if memory.ended else RolloutPhase.PROMOTING
+    if memory.outcome is not None:
+        moving = RolloutPhase.ROLLING_BACK if memory.outcome == "RollBack" else RolloutPhase.PROMOTING
+        return end_of(memory) if memory.ended else moving
+    if not memory.prepared:
+        return RolloutPhase.PREPARING
     step = current_step(context.spec, memory)
     if context.paused(memory) or (step is not None and step.pause is not None):
         return RolloutPhase.PAUSED
@@ -98,6 +114,8 @@ def _phase(context: Context, memory: Memory) -> RolloutPhase:
 def _message(context: Context, memory: Memory, hold: Hold | Done) -> str:
     if memory.outcome is not None:
         return memory.why + (f"; {hold.reason}" if isinstance(hold, Hold) and not memory.ended else "")
+    if not memory.prepared and isinstance(hold, Hold):
+        return hold.reason
     number, total = memory.step + 1, len(context.spec.strategy.steps)
     if memory.lent_since is not None:
         what = "replicas that stepped aside are coming back" if memory.returned_at else "training has borrowed a card of this service"
@@ -112,6 +130,8 @@ def _message(context: Context, memory: Memory, hold: Hold | Done) -> str:
     return f"step {number} of {total}" + (f": {hold.reason}" if isinstance(hold, Hold) else "")
 
 
-def _end_of(memory: Memory) -> RolloutPhase:
+def end_of(memory: Memory) -> RolloutPhase:
     """A test whose subjects did not split as asked says nothing about the version: Invalid, though rolled back all the same."""
+    if memory.outcome == "Promote":
+        return RolloutPhase.PROMOTED
     return RolloutPhase.INVALID if memory.reason == "SampleRatioMismatch" else RolloutPhase.ROLLED_BACK

@@ -11,12 +11,6 @@ KEPT_PER_RUN = 100
 """Points of evidence kept over maxDuration, besides looks."""
 
 
-def rolling_back(context: Context, memory: Memory, reason: str, why: str, at_once: bool = False) -> Memory:
-    return memory.noting(
-        context.iso, f"rolling back: {why}", outcome="RollBack", reason=reason, why=why, at_once=at_once, requested_weight=0.0
-    )
-
-
 def weigh(context: Context, memory: Memory) -> Memory:
     """Judge the evidence: in the analysis step to decide, in every other step only to stop."""
     facts, routing = context.facts, context.facts.routing
@@ -39,7 +33,7 @@ def weigh(context: Context, memory: Memory) -> Memory:
     if result.verdict.decision != "Continue":
         memory = memory.model_copy(update={"verdict": result.verdict, "arms": _arms(context, memory)})
     if result.verdict.decision == "RollBack":
-        return rolling_back(context, memory, result.reason, result.verdict.reason, at_once=result.at_once)
+        return memory.rolling_back(context.iso, context.now, result.reason, result.verdict.reason, at_once=result.at_once)
     return memory
 
 
@@ -48,7 +42,9 @@ def _time_is_up(context: Context, memory: Memory) -> Memory:
     step, limit = current_step(context.spec, memory), context.spec.analysis.max_duration
     if step is None or step.analysis is None or context.now - memory.step_since < parse_duration(limit):
         return memory
-    return rolling_back(context, memory, "NotPromoted", f"Undecided after maxDuration {limit}: the feedback service cannot be asked")
+    return memory.rolling_back(
+        context.iso, context.now, "NotPromoted", f"Undecided after maxDuration {limit}: the feedback service cannot be asked"
+    )
 
 
 def _pairs(context: Context) -> tuple[tuple[int, int, int], ...]:

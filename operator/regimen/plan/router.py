@@ -47,7 +47,7 @@ def router_manifests(owner: Owner, spec: ModelServiceSpec, settings: Settings) -
     }  # fmt: skip
     budget = {
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": _meta(owner, name),
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
+        "spec": {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": {"matchLabels": labels}},
     }  # fmt: skip
     return [
         secret,
@@ -60,11 +60,13 @@ def router_manifests(owner: Owner, spec: ModelServiceSpec, settings: Settings) -
 
 
 def server_budget(owner: Owner, spec: ModelServiceSpec) -> Manifest:
-    """minAvailable over both arms, for evictions; exchanges keep it by themselves."""
+    """minAvailable over both arms, for evictions; exchanges keep it by themselves. Never the last of several; a single one may go."""
+    least = max(spec.min_available, 1 if spec.replicas > 1 else 0)
     selector = {f"{GROUP}/service": owner.name, "app.kubernetes.io/component": "server"}
     return {
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": _meta(owner, f"{owner.name}-servers"),
-        "spec": {"minAvailable": spec.min_available, "selector": {"matchLabels": selector}},
+        # One that does not answer keeps nobody from draining its node.
+        "spec": {"minAvailable": least, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": {"matchLabels": selector}},
     }  # fmt: skip
 
 

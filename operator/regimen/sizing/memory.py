@@ -182,13 +182,16 @@ def _gib(count: int) -> int:
     return -(-count // (1024 * MIB))
 
 
-def serving_memory(shape: ModelShape, gguf_bytes: int, context_size: int, parallel: int) -> int:
+def serving_memory(shape: ModelShape | None, gguf_bytes: int, context_size: int, parallel: int) -> int:
     """Bytes on the card that a replica of llama-server takes: weights, KV cache, compute buffers, CUDA context.
 
     `context_size` tokens are shared by `parallel` slots, each rounded up to 256. Key and value are kept in 16 bit for every token
     (llama.cpp's default): 8 B takes 128 KiB a token, so a context of 8192 takes 1 GiB. The compute buffer holds the logits and hidden
-    states of one batch of 512 tokens in 32 bit: 258.5 MiB for 8 B, with flash attention, which keeps no scores.
+    states of one batch of 512 tokens in 32 bit: 258.5 MiB for 8 B, with flash attention, which keeps no scores. Where the shape is
+    not known, cache and buffers are not counted: it takes more than that.
     """
+    if shape is None:
+        return gguf_bytes + RUNTIME
     slot = -(-context_size // (parallel * 256)) * 256
     cache = 2 * SIXTEEN_BIT * shape.layers * shape.kv_heads * shape.head_dim * slot * parallel
     compute = 4 * UBATCH * (shape.vocabulary + shape.hidden_size)

@@ -14,6 +14,7 @@
     base/<namespace>/<ModelVersion>/<digest12>/…           weights copied from a hub or a volume; whole once their import has its record
     evaluations/<file digest12>/<asked digest12>/<digest12>.jsonl   what a GGUF answered so far: row ids, labels and scores, no texts
     services/<namespace>/<service>/serving.json            what serves (law 1)
+    services/<namespace>/<service>/rollouts/<rollout>.json how a rollout ended: beside an old bucket it does not run again
     reports/<namespace>/<rollout>-<uid8>.html              what a rollout showed, for people; written once it has ended
 
 `<digest12>` is the first 12 hex digits of the sha256 over the sorted "path sha256" lines of the files below it.
@@ -189,6 +190,19 @@ class ServingRecord(Status):
     by: str = Field(description="What decided it: baseline, or a rollout's name.")
 
 
+class RolloutOutcome(Status):
+    """How a rollout ended. Kept in the bucket, so that a cluster restored from Git beside it does not run the rollout again."""
+
+    rollout_uid: str
+    service_uid: str = Field(description="Of the ModelService as it was then: another one now means another cluster, or another life.")
+    stable_ref: str = Field(description="ModelVersion that served when it began.")
+    to_ref: str
+    outcome: Literal["Promote", "RollBack"]
+    reason: str
+    why: str
+    ended_at: str
+
+
 def content_digest(files: Iterable[tuple[str, str]]) -> str:
     """Digest of a set of files from their (path, sha256 hex) pairs, whatever their order. Returns `sha256:<hex>`."""
     lines = "".join(f"{path} {digest}\n" for path, digest in sorted(files))
@@ -247,6 +261,10 @@ def checkpoints_prefix(namespace: str, model: str, version: str, uid: str) -> st
 
 def answers_prefix(file_digest: str, asked_digest: str) -> str:
     return f"evaluations/{short(file_digest)}/{short(asked_digest)}/"
+
+
+def outcome_key(namespace: str, service: str, rollout: str) -> str:
+    return f"services/{namespace}/{service}/rollouts/{rollout}.json"
 
 
 def comparison_uid(rollout_uid: str, revision: str) -> str:

@@ -45,7 +45,7 @@ from regimen.spec.rollout import (
     Step,
 )
 from regimen.spec.schedule import RetrainScheduleSpec, RetrainScheduleStatus
-from regimen.spec.service import ModelServiceSpec, ModelServiceStatus
+from regimen.spec.service import ONE_CACHE, ModelServiceSpec, ModelServiceStatus, ServiceCache
 from regimen.spec.version import (
     COMMIT,
     FIND_COMMIT,
@@ -323,6 +323,7 @@ RULES: dict[type[BaseModel], tuple[Rule, ...]] = {
             ".compareWith",
         ),
     ),
+    ServiceCache: (Rule("has(self.persistentVolumeClaim) != has(self.emptyDir)", ONE_CACHE),),
     ModelServiceSpec: (
         Rule(
             "self.minAvailable <= self.replicas",

@@ -42,6 +42,7 @@ class ServicePhase(StrEnum):
 
 class RolloutPhase(StrEnum):
     PENDING = "Pending"
+    PREPARING = "Preparing"
     PROGRESSING = "Progressing"
     PAUSED = "Paused"
     ANALYZING = "Analyzing"
@@ -60,6 +61,11 @@ class SchedulePhase(StrEnum):
 
 
 D, V, J, S, R, C = DatasetPhase, VersionPhase, JobPhase, ServicePhase, RolloutPhase, SchedulePhase
+
+_WAYS: frozenset[StrEnum] = frozenset(
+    {R.PROGRESSING, R.PAUSED, R.ANALYZING, R.PROMOTING, R.PROMOTED, R.ROLLING_BACK, R.ROLLED_BACK, R.INVALID}
+)
+"""Where a rollout under way may be next: a pass that ends before it reports skips a phase."""
 
 # One table for each kind: members of different enums are equal strings, so they cannot share one.
 TRANSITIONS: dict[type[StrEnum], dict[StrEnum, frozenset[StrEnum]]] = {
@@ -93,17 +99,18 @@ TRANSITIONS: dict[type[StrEnum], dict[StrEnum, frozenset[StrEnum]]] = {
         S.DEGRADED: frozenset({S.PENDING, S.READY, S.STEPPED_ASIDE}),
         S.STEPPED_ASIDE: frozenset({S.PENDING, S.READY, S.DEGRADED}),
     },
-    # A pass that ends before it reports skips a phase; a service that is deleted sends its rollout back to Pending.
+    # A service that is deleted sends its rollout back to Pending.
     RolloutPhase: {
-        R.PENDING: frozenset({R.PROGRESSING, R.PAUSED, R.ANALYZING, R.PROMOTING, R.PROMOTED, R.ROLLING_BACK, R.ROLLED_BACK, R.INVALID}),
-        R.PROGRESSING: frozenset({R.PENDING, R.PAUSED, R.ANALYZING, R.PROMOTING, R.PROMOTED, R.ROLLING_BACK, R.ROLLED_BACK, R.INVALID}),
-        R.PAUSED: frozenset({R.PENDING, R.PROGRESSING, R.ANALYZING, R.PROMOTING, R.PROMOTED, R.ROLLING_BACK, R.ROLLED_BACK, R.INVALID}),
-        R.ANALYZING: frozenset({R.PENDING, R.PROGRESSING, R.PAUSED, R.PROMOTING, R.PROMOTED, R.ROLLING_BACK, R.ROLLED_BACK, R.INVALID}),
+        R.PENDING: _WAYS | {R.PREPARING},
+        R.PREPARING: _WAYS | {R.PENDING},
+        R.PROGRESSING: (_WAYS | {R.PENDING}) - {R.PROGRESSING},
+        R.PAUSED: (_WAYS | {R.PENDING}) - {R.PAUSED},
+        R.ANALYZING: (_WAYS | {R.PENDING}) - {R.ANALYZING},
         R.PROMOTING: frozenset({R.PENDING, R.PROMOTED, R.ROLLING_BACK, R.ROLLED_BACK}),
         R.PROMOTED: frozenset(),
         R.ROLLING_BACK: frozenset({R.PENDING, R.ROLLED_BACK, R.INVALID}),
         R.ROLLED_BACK: frozenset(),
-        R.INVALID: frozenset({R.PENDING, R.PROGRESSING}),
+        R.INVALID: frozenset({R.PENDING, R.PREPARING, R.PROGRESSING}),
     },
     SchedulePhase: {
         C.IDLE: frozenset({C.TRAINING, C.ROLLING_OUT, C.SUSPENDED}),

@@ -50,7 +50,14 @@ class Step(Spec):
 class Strategy(Spec):
     """How replicas and traffic move."""
 
-    capacity: Literal["Exchange"] = Field("Exchange", description="Exchange: free a stable replica and reuse its place.")
+    capacity: Literal["Exchange", "Surge"] = Field(
+        "Exchange",
+        description="Exchange: free a stable replica, reuse its place. Surge: first add one where a place is free, else exchange.",
+    )
+    allow_outage: bool = Field(
+        False,
+        description="true: where minAvailable cannot be kept (one card, one replica), exchange all the same; requests wait meanwhile.",
+    )
     steps: list[Step] = Field(min_length=1, max_length=64, description="Done in order; the last setReplicas must be all replicas.")
 
 
@@ -168,7 +175,12 @@ class ModelRolloutSpec(Spec):
     to_ref: Ref = Field(description="ModelVersion to move to.")
     strategy: Strategy = Field(description="How replicas and traffic move.")
     analysis: Analysis = Field(default_factory=lambda: Analysis(), description="How the evidence is judged.")
+    rollback_budget: Duration = Field("5m", description="Longest time that a rollback may take; a step that would need more is not taken.")
     progress_deadline: Duration = Field("30m", description="Longest time for one replica to be exchanged; then roll back.")
+    undo: bool = Field(
+        False,
+        description="true: return to a version that served before, at once and without analysis. `kubectl regimen rollout undo` makes it.",
+    )
     paused: bool = Field(False, description="true: hold at the current step; guardrails still roll back.")
 
 
@@ -178,6 +190,13 @@ class Weight(Status):
     requested: float = Field(0, description="As the steps ask.")
     actual: float = Field(0, description="As all routers have applied it.")
     measured: float | None = Field(None, description="Share of the requests so far under this rollout.")
+
+
+class RollbackSeconds(Status):
+    """How long a rollback takes, in seconds: one figure for the traffic, one for the capacity."""
+
+    traffic_off: float = Field(description="Until no router sends the candidate anything new.")
+    capacity_restored: float | None = Field(None, description="Until every replica is of the stable version, and ready.")
 
 
 class ArmFigures(Status):
@@ -272,6 +291,10 @@ class ModelRolloutStatus(KindStatus):
     current_step: int | None = Field(None, description="Index of the step under way.")
     weight: Weight | None = Field(None, description="The candidate's share of subjects.")
     candidate_replicas: int | None = Field(None, description="Candidate replicas that are ready.")
+    estimated_rollback_seconds: RollbackSeconds | None = Field(
+        None, description="What a rollback would take from where the step under way leads, by drainTimeout and measured load times."
+    )
+    rollback_seconds: RollbackSeconds | None = Field(None, description="What the rollback took.")
     power: Power | None = Field(None, description="What the test can show in the time allowed.")
     arms: Arms | None = Field(None, description="Both arms side by side.")
     verdict: Verdict | None = Field(None, description="What the evidence says.")

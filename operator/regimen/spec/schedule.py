@@ -43,6 +43,7 @@ class RolloutTemplateSpec(Spec):
 
     strategy: Strategy = Field(description="How replicas and traffic move.")
     analysis: Analysis = Field(default_factory=lambda: Analysis(), description="How the evidence is judged.")
+    rollback_budget: Duration = Field("5m", description="Longest time that a rollback may take; a step that would need more is not taken.")
     progress_deadline: Duration = Field("30m", description="Longest time for one replica to be exchanged.")
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from regimen.spec.meta import Cache, Duration, KindStatus, Name, NodeSelector, Quantization, Ref, Spec, Status, Text
+from regimen.spec.meta import Duration, KindStatus, Name, NodeSelector, Quantization, Ref, Spec, Status, Text, VolumeClaim
 from regimen.spec.phases import ServicePhase
 
 
@@ -26,6 +26,18 @@ class ServicePlacement(Spec):
     gpus: int = Field(1, ge=0, le=8, description="Cards or slices per replica; 0 serves on the CPU.")
 
 
+class ApiKeys(Spec):
+    """Where API keys are."""
+
+    secret_ref: Ref = Field(description="Secret whose every value is a key; its entries' names are yours to choose.")
+
+
+class Auth(Spec):
+    """Who may ask."""
+
+    api_keys_from: ApiKeys = Field(description="Callers send one of these keys as `Authorization: Bearer …`; others get 401.")
+
+
 class Router(Spec):
     """How requests reach replicas."""
 
@@ -36,7 +48,33 @@ class Router(Spec):
         max_length=64,
         description="Header that says who asks; hashed with a key, never stored.",
     )
+    auth: Auth | None = Field(None, description="Keys that callers need; without it everybody in the cluster may ask.")
     drain_timeout: Duration = Field("20s", description="Longest wait for a stopping replica's requests; what is left then is cut.")
+
+
+class EmptyDir(Spec):
+    """A folder that comes and goes with its pod."""
+
+
+ONE_CACHE = "exactly one of persistentVolumeClaim and emptyDir says where GGUFs are kept; write one, remove the other"
+
+
+class ServiceCache(Spec):
+    """Where GGUFs are kept on the nodes, by digest; exactly one of its fields."""
+
+    persistent_volume_claim: VolumeClaim | None = Field(None, description="The node group's disk. A service that is rolled out needs it.")
+    empty_dir: EmptyDir | None = Field(None, description="For a try: each pod fetches the file anew, and rollouts are refused.")
+
+    @model_validator(mode="after")
+    def _one(self) -> "ServiceCache":
+        if (self.persistent_volume_claim is None) == (self.empty_dir is None):
+            raise ValueError(ONE_CACHE)
+        return self
+
+    @property
+    def claim(self) -> str | None:
+        """Name of the PersistentVolumeClaim, where there is one."""
+        return self.persistent_volume_claim.claim_name if self.persistent_volume_claim else None
 
 
 class FeedbackSpec(Spec):
@@ -53,13 +91,17 @@ class ModelServiceSpec(Spec):
     quantization: Quantization = Field(description="Which GGUF of each version to serve.")
     replicas: int = Field(1, ge=1, le=32, description="llama-server replicas.")
     min_available: int = Field(0, ge=0, le=32, description="Ready replicas that no exchange may fall below.")
+    allow_outage: bool = Field(
+        False,
+        description="true: a change of this spec is carried out even where minAvailable cannot be kept meanwhile (one card, one replica).",
+    )
     decides_label: bool = Field(
         False,
         description="Answers are decisions on a claim: every response then says that it recommends and a person decides.",
     )
     engine: Engine = Field(default_factory=lambda: Engine(), description="How llama-server runs.")
     placement: ServicePlacement = Field(default_factory=lambda: ServicePlacement(), description="Where replicas run.")
-    cache: Cache = Field(description="Where GGUFs are kept on the nodes.")
+    cache: ServiceCache = Field(description="Where GGUFs are kept on the nodes.")
     router: Router = Field(default_factory=lambda: Router(), description="How requests reach replicas.")
     feedback: FeedbackSpec = Field(default_factory=lambda: FeedbackSpec(), description="How answers are marked for review.")
 
@@ -79,6 +121,16 @@ class ReplicaCounts(Status):
     candidate: int = Field(0, description="Ready, of the candidate.")
 
 
+class ServingEstimate(Status):
+    """What a replica takes of a card, before any is asked."""
+
+    vram_bytes: int = Field(description="Bytes of the card that one replica takes, by estimate.")
+    card_bytes: int | None = Field(None, description="Bytes of the smallest card that it may land on, where labels say so.")
+    co_resident: list[str] = Field(default_factory=list, max_length=64, description="Other services on those cards.")
+    fits: bool | None = Field(None, description="Whether all replicas fit beside them; absent where no node is known.")
+    note: str | None = Field(None, max_length=512, description="What the estimate does not know.")
+
+
 class ModelServiceStatus(KindStatus):
     """What serves."""
 
@@ -86,5 +138,6 @@ class ModelServiceStatus(KindStatus):
     stable_version: str | None = Field(None, description="ModelVersion that serves.")
     previous_version: str | None = Field(None, description="ModelVersion that served before.")
     replicas: ReplicaCounts | None = Field(None, description="Replicas of both arms.")
+    estimate: ServingEstimate | None = Field(None, description="Memory that serving takes; absent on the CPU.")
     url: str | None = Field(None, description="OpenAI-compatible address inside the cluster.")
     rollout: str | None = Field(None, description="ModelRollout under way.")

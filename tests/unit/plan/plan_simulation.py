@@ -13,12 +13,12 @@ from plan_builders import AT, DIGEST, SETTINGS, owner, rollout_spec, service_spe
 from regimen.plan import rollout
 from regimen.plan.actions import Action, Apply, Create, Plan, Put, Scale, SetFinalizer
 from regimen.plan.commands import ANNOTATION
-from regimen.plan.common import FINALIZER, PodFacts
+from regimen.plan.common import FINALIZER, JobFacts, PodFacts
 from regimen.plan.exchange import ArmFacts
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import RolloutFacts
 from regimen.plan.service import stable_routing
-from regimen.spec.artifacts import ServingRecord
+from regimen.spec.artifacts import RolloutOutcome, ServingRecord, outcome_key
 from regimen.spec.phases import TRANSITIONS, RolloutPhase
 from regimen.spec.rollout import CommandResult
 from regimen.spec.routing import ArmEvidence, Evidence, RouterState, Routing
@@ -28,6 +28,11 @@ DEPLOYMENTS = {"openins-openins-baseline": STABLE, "openins-openins-v1-0": CANDI
 NAMES = {version: name for name, version in DEPLOYMENTS.items()}
 ENDS = frozenset({RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.INVALID})
 SERVICE = owner("ModelService")
+OUTCOME = outcome_key("claims", "openins", "openins")
+
+
+class BucketGoneError(Exception):
+    """A write that the bucket does not take: the pass ends there."""
 
 
 @dataclass
@@ -44,6 +49,10 @@ class World:
     memory: Memory | None = None
     record: ServingRecord = field(default_factory=lambda: ServingRecord(version_ref=STABLE, revision=1, by="baseline"))
     pointer: str = STABLE
+    outcome: RolloutOutcome | None = None
+    bucket: bool = True
+    fetches: dict[str, JobFacts] = field(default_factory=dict)
+    undo: bool = False
     finalizer: bool = False
     deleting: bool = False
     paused: bool = False
@@ -59,7 +68,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.spec = rollout_spec(
-            strategy={"steps": self.steps}, fromRef={"name": STABLE}, progressDeadline="30m",
+            strategy={"steps": self.steps, "allowOutage": self.total == 1}, fromRef={"name": STABLE}, progressDeadline="30m", undo=self.undo,
             analysis={"minDuration": "0s", "maxDuration": "14d", "looks": 1, "minLabelledPerArm": 100, "guardrails": []},
         )  # fmt: skip
         self.service = service_spec(replicas=self.total, minAvailable=self.min_available)
@@ -99,6 +108,8 @@ class World:
             service_owner=SERVICE, service=self.service, serving=self.record, to_version=version_spec("v1.0", weights=False),
             to_ready=True, before=(), memory=self.memory, stable=self.arm(STABLE), candidate=self.arm(CANDIDATE),
             routing=self.routing, routers=routers, routers_expected=2, evidence=self.known(), lending=self.lending,
+            outcome=self.outcome if self.bucket else None, outcome_unknown=not self.bucket, served=(STABLE, CANDIDATE),
+            fetches=dict(self.fetches),
         )  # fmt: skip
 
     # What a person does.
@@ -132,7 +143,10 @@ class World:
         """One pass that stops after so many actions; None: a whole one."""
         plan = self.decide()
         for action in plan.actions[:actions_done]:
-            self.perform(action)
+            try:
+                self.perform(action)
+            except BucketGoneError:
+                return plan
         if actions_done != 0:  # a pass that did nothing has not been
             self.walk(RolloutPhase(plan.status.model_dump()["phase"]))
         return plan
@@ -149,13 +163,21 @@ class World:
                 if version not in self.replicas:
                     self.scale(Scale("claims", NAMES[version], manifest["spec"]["replicas"]))
             case Apply(manifest):
-                assert manifest["kind"] == "Service"
+                assert manifest["kind"] in {"Service", "Secret"}
+            case Create(manifest) if manifest["kind"] == "Job":
+                node = manifest["spec"]["template"]["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+                (name,) = node["nodeSelectorTerms"][0]["matchFields"][0]["values"]
+                self.fetches.setdefault(name, JobFacts(manifest["metadata"]["name"], active=True, succeeded=False, failed=False))
             case Create(manifest):
                 self.keep(ServingRecord.model_validate(manifest["data"]))
+            case Put() if not self.bucket:
+                raise BucketGoneError
             case Put(key, data) if key.startswith("reports/"):
                 assert self.memory is not None
                 assert self.memory.ended
                 self.report = data.decode()
+            case Put(key, data) if key == OUTCOME:
+                self.outcome = RolloutOutcome.model_validate_json(data)
             case Put(_, data):
                 self.pointer = ServingRecord.model_validate_json(data).version_ref
             case Scale():
@@ -167,8 +189,8 @@ class World:
 
     def keep(self, record: ServingRecord) -> None:
         assert self.memory is not None
-        assert self.good_was_seen or self.memory.by_hand, "promoted without evidence"
-        assert self.memory.passed, "promoted without a verdict"
+        assert self.good_was_seen or self.memory.by_hand or self.undo, "promoted without evidence"
+        assert self.memory.passed or self.undo, "promoted without a verdict"
         assert self.arm(CANDIDATE).ready == self.total, "promoted before every replica is the candidate's"
         if record.revision > self.record.revision:
             self.record = record
@@ -188,9 +210,13 @@ class World:
         version = DEPLOYMENTS[action.deployment]
         before = self.replicas.get(version, 0)
         assert 0 <= action.replicas <= self.total
-        assert abs(action.replicas - before) == 1, "one replica at a time"
+        back = self.undo or (self.memory is not None and self.memory.outcome == "RollBack")
+        assert action.replicas != before
+        assert back or abs(action.replicas - before) == 1, "one replica at a time"
+        if self.memory is not None:
+            assert self.memory.prepared or back, "moved before the files were there"
         if action.replicas > before:
-            assert len(self.everyone()) + 1 <= self.total, "an arm grows before the freed replica is gone"
+            assert len(self.everyone()) + action.replicas - before <= self.total, "an arm grows before the freed replica is gone"
             assert sum(self.replicas.values()) < self.total
         else:
             self.check_drain(action)
@@ -204,7 +230,12 @@ class World:
         """Our own moves keep minAvailable, and who goes was drained on every router first."""
         ready = self.staying(self.everyone())
         left = self.staying(self.everyone(), action.victims)
-        assert left >= self.min_available or left == ready, f"{left} ready replicas would stay, minAvailable {self.min_available}"
+        if self.memory is not None and self.memory.at_once:
+            # What harms is no capacity; but somebody answers, as long as there is anybody.
+            assert self.staying(self.pods[STABLE]) or left or self.total == 1, "nobody would answer"
+        else:
+            least = self.min_available if self.total == 1 else max(1, self.min_available)
+            assert left >= least or left == ready, f"{left} ready replicas would stay, minAvailable {self.min_available}"
         assert self.routing is not None
         if self.memory is not None and action.victims:
             draining = self.routing.stable.draining + (self.routing.candidate.draining if self.routing.candidate else [])
@@ -217,7 +248,9 @@ class World:
         self.pods[version] = [replace(pod, **changes) if pod.name == name else pod for pod in self.pods[version]]
 
     def kubelet(self) -> None:
-        """ReplicaSets make up for missing pods."""
+        """ReplicaSets make up for missing pods, and files are fetched."""
+        if self.bucket:
+            self.fetches = {node: replace(job, active=False, succeeded=True) for node, job in self.fetches.items()}
         for version, wanted in self.replicas.items():
             here = sum(not pod.terminating for pod in self.pods[version])
             for _ in range(max(0, wanted - here)):
@@ -260,6 +293,7 @@ class World:
 
     def settle_deleted(self) -> None:
         """No more faults, until nothing holds the deleted object any more."""
+        self.bucket = True
         for _ in range(400):
             if not self.finalizer:
                 return
@@ -274,6 +308,7 @@ class World:
     def settle(self, passes: int = 400, seconds: float = 30) -> RolloutPhase:
         """No more faults, until nothing moves any more. Returns the last phase."""
         self.lending = self.paused = False
+        self.bucket = True
         for _ in range(passes):
             self.kubelet()
             self.all_ready()

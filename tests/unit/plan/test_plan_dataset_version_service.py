@@ -23,10 +23,12 @@ from plan_builders import (
 
 from regimen.plan import dataset, service, version
 from regimen.plan.actions import Apply, Create, Delete, Plan, Put, Scale
+from regimen.plan.admission import CardLoad, ModelSize
 from regimen.plan.common import JobFacts
 from regimen.plan.dataset import DatasetFacts
 from regimen.plan.exchange import ArmFacts
-from regimen.plan.service import ServiceFacts, stable_routing
+from regimen.plan.service import ServiceFacts, as_taken_up, stable_routing
+from regimen.plan.serving import arm_deployment
 from regimen.plan.version import VersionFacts
 from regimen.spec.artifacts import Lineage, ModelShape, Progress, ServingRecord, VersionManifest
 from regimen.spec.dataset import TrainingDatasetStatus
@@ -387,6 +389,80 @@ def test_an_arm_left_by_a_rollout_that_was_removed_by_force_is_exchanged_back() 
 def test_a_service_never_deletes_an_arm_with_pods() -> None:
     plan = decide_service(replace(SERVES, others=(arm(C, 0, ready=0, leaving=1), arm("openins-v0.9", 1))))
     assert not any(isinstance(action, Delete) for action in plan.actions)
+
+
+TEMPLATE = arm_deployment(SERVICE, service_spec(), S, version_spec().gguf[0], 0, SETTINGS)["metadata"]["annotations"][
+    "regimen.dev/template"
+]
+
+
+def running(replicas: int, template: str | None = TEMPLATE, **changes: Any) -> ArmFacts:
+    return replace(arm(S, replicas), template=template, **changes)
+
+
+CHANGES: dict[str, tuple[dict[str, Any], ArmFacts, int, tuple[int, int] | None]] = {
+    "nothing changed": ({}, running(4), 0, (0, 1)),
+    "one after another": ({}, running(4, "old"), 0, (0, 1)),
+    "all must serve, a place is free: one more first": ({"minAvailable": 4}, running(4, "old"), 1, (1, 0)),
+    "all must serve, no place is free": ({"minAvailable": 4}, running(4, "old"), 0, None),
+    "one replica, a place is free": ({"replicas": 1, "minAvailable": 0}, running(1, "old"), 1, (1, 0)),
+    "one replica, no place is free": ({"replicas": 1, "minAvailable": 0}, running(1, "old"), 0, None),
+    "the same with allowOutage": ({"replicas": 1, "minAvailable": 0, "allowOutage": True}, running(1, "old"), 0, (0, 1)),
+    "as it began, though the place is taken now": ({"minAvailable": 4}, running(4, settled=False, surges=True), 0, (1, 0)),
+    "written by an operator that named no template": ({"minAvailable": 4}, running(4, None), 0, (0, 1)),
+}
+
+
+@pytest.mark.parametrize("row", CHANGES)
+def test_a_change_of_the_service_is_rolled_out_drained_or_waits(row: str) -> None:
+    changes, stable, room, wanted = CHANGES[row]
+    plan = decide_service(replace(SERVES, stable=stable, room=room), **changes)
+    made = [action.manifest["spec"]["strategy"]["rollingUpdate"] for action in plan.actions
+            if isinstance(action, Apply) and action.manifest["metadata"]["name"] == "openins-openins-baseline"
+            and action.manifest["kind"] == "Deployment"]  # fmt: skip
+    assert made == ([] if wanted is None else [{"maxSurge": wanted[0], "maxUnavailable": wanted[1]}])
+    assert ("a change waits" in (plan.status.message or "")) is (wanted is None)
+    assert said(plan)[1:] == ("Serving", True)
+    assert next(verdict for verdict in plan.conditions if verdict.type == "Stalled").status is (wanted is None)
+
+
+def test_while_a_rollout_is_under_way_the_service_is_as_it_took_it_up() -> None:
+    held = replace(SERVES, rollout="r", stable=NOTHING, others=(arm(C, 1),), rollout_service=as_taken_up(service_spec(), SETTINGS))
+    plan = decide_service(held, router={"drainTimeout": "99s"}, minAvailable=1, engine={"contextSize": 512})
+    assert (plan.status.message or "").endswith("a change of this spec waits for the end of rollout r")
+    text = json.dumps([action.manifest for action in plan.actions if isinstance(action, Apply)])
+    assert '"99"' not in text and '"512"' not in text and '"minAvailable": 1' not in text
+    assert "waits" not in (decide_service(held).status.message or "")
+
+
+AUTH = {"auth": {"apiKeysFrom": {"secretRef": {"name": "openins-keys"}}}}
+
+
+def test_api_keys_reach_the_servers_and_other_keys_are_rolled_out() -> None:
+    missing = decide_service(SERVES, router=AUTH)
+    assert said(missing)[1] == "KeysMissing"
+    assert (missing.status.message or "").startswith("router.auth.apiKeysFrom.secretRef.name: Secret openins-keys does not exist")
+
+    def template(keys: str) -> dict[str, Any]:
+        plan = decide_service(replace(SERVES, keys=keys), router=AUTH)
+        made = [action.manifest for action in plan.actions if isinstance(action, Apply) and action.manifest["kind"] == "Deployment"]
+        return next(item for item in made if item["metadata"]["name"] == "openins-openins-baseline")["spec"]["template"]  # type: ignore[no-any-return]
+
+    pod = template("one")["spec"]
+    assert {"name": "keys", "secret": {"secretName": "openins-keys", "defaultMode": 0o440}} in pod["volumes"]
+    assert {"name": "keys", "mountPath": "/keys", "readOnly": True} in pod["containers"][0]["volumeMounts"]
+    assert "keys" not in str(pod["initContainers"]), "who fetches needs none"
+    assert template("one") != template("two")
+
+
+def test_what_does_not_fit_is_not_asked_for() -> None:
+    cards = (CardLoad("rtx3090", 12 * 10**9, 4, 0),)
+    plan = decide_service(replace(FRESH, cards=cards, size=ModelSize(6 * 10**9, None)))
+    assert said(plan)[:2] == ("Pending", "DoesNotFit")
+    assert plan.actions == ()
+    status = plan.status.model_dump()["estimate"]
+    assert (status["fits"], status["card_bytes"]) == (False, 12 * 10**9)
+    assert said(decide_service(replace(SERVES, cards=cards, size=ModelSize(6 * 10**9, None))))[1] == "Serving"
 
 
 # Phases

@@ -15,6 +15,7 @@ from regimen.plan.rollout_facts import RolloutFacts
 from regimen.plan.service import stable_routing
 from regimen.spec.artifacts import ServingRecord
 from regimen.spec.phases import TRANSITIONS, RolloutPhase
+from regimen.spec.service import EmptyDir, ServiceCache
 
 SERVICE = owner("ModelService")
 ROUTED = stable_routing(SERVICE, service_spec(), "openins-baseline", SETTINGS, None)
@@ -45,6 +46,13 @@ def said(plan: Plan) -> tuple[str, str]:
     return plan.status.model_dump()["phase"].value, next(item.reason for item in plan.conditions if item.type == "Ready")
 
 
+def loading(name: str, replicas: int, seconds: float) -> ArmFacts:
+    """An arm whose replicas took so long to load; one of them was unready for a day."""
+    made = arm(name, replicas)
+    times = [seconds, *[seconds + 86400] * (replicas - 1)]
+    return replace(made, pods=tuple(replace(pod, load_seconds=time) for pod, time in zip(made.pods, times, strict=True)))
+
+
 STEPS: tuple[dict[str, Any], ...] = {"setReplicas": 1}, {"analysis": {}}, {"setReplicas": 4}
 ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "ServiceMissing": (
@@ -65,6 +73,30 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "ServesAlready": ({}, {"toRef": {"name": "openins-baseline"}}, "Invalid", "toRef.name: openins-baseline serves already"),
     "StepsIncomplete": ({}, {"strategy": {"steps": [*STEPS[:2], {"setReplicas": 3}]}}, "Invalid", "the last setReplicas must be 4"),
     "NoAnalysis": ({}, {"strategy": {"steps": [STEPS[0], STEPS[2]]}}, "Invalid", "a step `analysis: {}` is needed"),
+    "CacheNotKept": (
+        {"service": service_spec().model_copy(update={"cache": ServiceCache(empty_dir=EmptyDir())})},
+        {},
+        "Invalid",
+        "serviceRef.name: the cache of openins is an emptyDir, which goes with each pod, so that going back would need the bucket",
+    ),
+    "ServiceChanging": (
+        {"stable": replace(arm("openins-baseline", 4), settled=False)},
+        {},
+        "Pending",
+        "a change of the service is being rolled out; waiting for its end",
+    ),
+    "OutageInevitable": (
+        {"service": service_spec(replicas=1, minAvailable=0)},
+        {"strategy": {"steps": [*STEPS[:2], {"setReplicas": 1}]}},
+        "Invalid",
+        "strategy.allowOutage: the service has one replica: while its place changes hands nobody answers, and requests wait at the router",
+    ),
+    "RollbackBudgetExceeded": (
+        {"stable": loading("openins-baseline", 4, 100)},
+        {},
+        "Invalid",
+        "rollbackBudget: rolling back 4 of 4 replicas would take 8m12s, rollbackBudget is 5m; raise it, or lower",
+    ),
     "NoReplicaToSpare": (
         {"service": service_spec(minAvailable=4)},
         {},
@@ -84,6 +116,27 @@ def test_what_keeps_it_from_beginning(reason: str) -> None:
     assert next(item.status for item in plan.conditions if item.type == "Stalled") is (phase == "Invalid")
 
 
+SINGLE = {"service": service_spec(replicas=1, minAvailable=1), "stable": loading("openins-baseline", 1, 30)}
+ONCE: dict[str, Any] = {"steps": [*STEPS[:2], {"setReplicas": 1}]}
+
+
+def test_with_allow_outage_one_replica_is_exchanged_and_it_is_said_how_long_nobody_answers() -> None:
+    plan = decide(replace(FIT, **SINGLE), (FINALIZER,), strategy={**ONCE, "allowOutage": True})
+    assert said(plan) == ("Preparing", "Beginning")
+    assert "as allowOutage says, nobody answers while a place changes hands, 53s by what was measured" in str(plan.actions)
+
+
+@pytest.mark.parametrize(("room", "reason"), [(1, "Beginning"), (0, "OutageInevitable")])
+def test_with_surge_one_replica_needs_a_free_place(room: int, reason: str) -> None:
+    plan = decide(replace(FIT, room=room, **SINGLE), (FINALIZER,), strategy={**ONCE, "capacity": "Surge"})
+    assert said(plan)[1] == reason
+
+
+def test_with_surge_all_replicas_may_be_kept_where_a_place_is_free() -> None:
+    all_kept = {"service": service_spec(minAvailable=4), "room": 1}
+    assert said(decide(replace(FIT, **all_kept), (FINALIZER,), strategy={"capacity": "Surge"}))[1] == "Beginning"
+
+
 def test_the_finalizer_comes_before_the_memory() -> None:
     assert decide(FIT).actions == (SetFinalizer(True),)
     (remember,) = decide(FIT, finalizers=(FINALIZER,)).actions
@@ -98,8 +151,9 @@ def test_deleted_before_it_began_it_lets_go_whatever_is_wrong() -> None:
 
 def under_way() -> World:
     live = World(4, 3, [{"setReplicas": 1}, {"analysis": {}}, {"setReplicas": 4}])
-    for _ in range(4):
+    for _ in range(6):
         live.run()
+        live.kubelet()
     assert live.phases[-1] is RolloutPhase.PROGRESSING
     return live
 

@@ -125,6 +125,7 @@ def test_a_rollback_goes_on_while_the_card_is_lent() -> None:
 
 
 ROWS = {
+    "while files are brought": ({"step": 0, "prepared": False}, False, False),
     "in a step that sets replicas": ({"step": 0}, False, True),
     "held there by a person": ({"step": 0}, True, False),
     "in a pause": ({"step": 2}, False, False),
@@ -138,5 +139,5 @@ ROWS = {
 @pytest.mark.parametrize("row", ROWS)
 def test_training_waits_only_while_replicas_move(row: str) -> None:
     state, paused, moves = ROWS[row]
-    memory = Memory.model_validate({"stable_ref": "a", "begun_at": 0, "step_since": 0, "moved_at": 0, **state})
+    memory = Memory.model_validate({"stable_ref": "a", "begun_at": 0, "step_since": 0, "moved_at": 0, "prepared": True, **state})
     assert moves_replicas(rollout_spec(strategy={"steps": STEPS}, paused=paused), memory) is moves

@@ -19,7 +19,7 @@ from regimen.spec.tasks import CompareTask, TaskAdapter
 
 LABELS = TaskOutput.model_validate({"type": "Label", "labels": ["APPROVED", "DENIED"], "positive": "DENIED"})
 TRAINED, NEWER = revision(), revision(digest=f"sha256:{'cd' * 32}")
-PAIRED = PairedFacts(output=LABELS, newest=NEWER, known=(TRAINED,), trained=True, stable_version=version_spec())
+PAIRED = PairedFacts(output=LABELS, newest=NEWER, known=(TRAINED,), trained=True)
 GOOD = ((1, 1, 0),) * 70 + ((1, 0, 1),) * 20 + ((1, 0, 0),) * 610
 EVEN = ((1, 1, 0),) * 45 + ((1, 0, 1),) * 45 + ((1, 0, 0),) * 610
 WORSE = ((1, 0, 1),) * 90 + ((1, 0, 0),) * 610
@@ -31,10 +31,10 @@ class PairedWorld(World):
     paired: PairedFacts | None = PAIRED
 
     def facts(self) -> RolloutFacts:
-        return replace(super().facts(), paired=self.paired)
+        return replace(super().facts(), paired=self.paired, stable_version=version_spec())
 
     def perform(self, action: Any) -> None:
-        if isinstance(action, Create) and action.manifest["kind"] == "Job":
+        if isinstance(action, Create) and "-compare-" in action.manifest["metadata"]["name"]:
             self.jobs.append(action.manifest)
             self.paired = replace(self.paired or PAIRED, job=JobFacts("compare", True, False, False))
             return

@@ -19,7 +19,7 @@ def world(total: int = 4, min_available: int = 3, first: int = 1, evidence: str 
 
 shapes = st.integers(1, 5).flatmap(lambda total: st.tuples(st.just(total), st.integers(0, total - 1), st.integers(1, total)))
 FAULTS = ("go", "go", "go", "go", "go", "pass", "pass", "half", "half", "ready", "ready", "stop", "stop", "routers", "routers", "crash", "vanish", "aside", "back",
-          "late", "kubelet", "kubelet", "pause", "missing", "empty", "good")  # fmt: skip
+          "late", "kubelet", "kubelet", "pause", "missing", "empty", "good", "no bucket", "bucket")  # fmt: skip
 events = st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(0, 5)), max_size=80)
 
 
@@ -42,7 +42,7 @@ def happen(live: World, what: str, number: int) -> None:
         "routers": live.routers_take_up, "crash": lambda: live.crash(number), "vanish": lambda: live.vanish(number),
         "aside": lambda: live.step_aside(number), "back": lambda: setattr(live, "lending", False), "kubelet": live.kubelet,
         "late": lambda: setattr(live, "now", live.now + 60 * number), "pause": lambda: setattr(live, "paused", number < 1),
-        "go": lambda: go(live, 1 + 2 * number),
+        "go": lambda: go(live, 1 + 2 * number), "no bucket": lambda: setattr(live, "bucket", False), "bucket": lambda: setattr(live, "bucket", True),
     }  # fmt: skip
     doings[what]()
     live.kubelet()
@@ -225,32 +225,16 @@ def test_a_crash_at_promotion_loses_nothing(prefix: int) -> None:
     assert_ended_well(live, live.settle())
 
 
-def test_a_service_that_shrinks_meanwhile_is_still_moved() -> None:
+def test_a_change_of_the_service_waits_for_the_end() -> None:
     live = world(4, 1)
     until(live, RolloutPhase.ANALYZING)
-    live.total, live.service = 2, live.service.model_copy(update={"replicas": 2, "min_available": 1})
-    assert_no_negative(live)
-
-
-def assert_no_negative(live: World) -> None:
-    """World checks every Scale; here places may be more than replicas for a while."""
-    for _ in range(60):
-        for version in (STABLE, CANDIDATE):
-            here = [pod for pod in live.pods[version] if not pod.terminating]
-            live.pods[version] = here[: live.replicas.get(version, 0)]
-        live.pods = {v: live.pods[v] + [] for v in live.pods}
-        for version, wanted in live.replicas.items():
-            while len(live.pods[version]) < wanted:
-                live.kubelet()
-        live.all_ready()
-        live.routers_take_up()
-        plan = live.run()
-        assert all(action.replicas >= 0 for action in plan.actions if isinstance(action, Scale))
-        live.now += 30
-        if live.phases[-1] in ENDS:
-            break
-    assert live.phases[-1] is RolloutPhase.PROMOTED
-    assert live.arm(CANDIDATE).ready == 2
+    engine = live.service.engine.model_copy(update={"context_size": 512, "image": "other"})
+    live.service = live.service.model_copy(update={"replicas": 2, "min_available": 2, "engine": engine})
+    assert live.settle() is RolloutPhase.PROMOTED
+    assert live.arm(CANDIDATE).ready == 4, "the service scales it afterwards"
+    assert live.memory is not None
+    assert live.memory.service is not None
+    assert live.memory.service.engine.image == "regimen.local/server:1"
 
 
 def test_the_first_candidate_replica_comes_with_its_deployment() -> None:

@@ -16,7 +16,7 @@ from regimen_server import main as entry
 from regimen_server.drain import MetricsError, ask, busy_requests, drain
 from regimen_server.fetch import FetchError, fetch
 from regimen_server.run import command
-from regimen_server.settings import SettingsError, cache_file, digest
+from regimen_server.settings import SettingsError, authorization, cache_file, digest, files
 
 CONTENT = b"GGUF" + bytes(range(256)) * 100
 DIGEST = sha256(CONTENT).hexdigest()
@@ -192,6 +192,110 @@ def test_a_wrong_environment_is_named(environ: dict[str, str], change: dict[str,
 
 def test_the_digest_may_carry_its_name() -> None:
     assert digest({"GGUF_SHA256": f"sha256:{DIGEST}"}) == digest({"GGUF_SHA256": DIGEST}) == DIGEST
+
+
+def test_several_files_are_brought_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a rollout does on each node before it moves anything."""
+    ggufs = [{"uri": URI, "sha256": f"sha256:{DIGEST}"}, {"uri": "s3://regimen/models/y.gguf", "sha256": "ab" * 32}]
+    asked: list[tuple[str, str, str]] = []
+
+    def bring(uri: str, digest: str, path: Path, store: object) -> bool:
+        asked.append((uri, digest, path.name))
+        return True
+
+    monkeypatch.setattr(fetching, "fetch", bring)
+    monkeypatch.setenv("GGUFS", json.dumps(ggufs))
+    assert entry.main(["fetch"]) == 0
+    assert asked == [(URI, DIGEST, f"{DIGEST}.gguf"), ("s3://regimen/models/y.gguf", "ab" * 32, f"{'ab' * 32}.gguf")]
+
+
+@pytest.mark.parametrize("text", ["{", '[{"uri": "s3://x/y"}]', "[1]", '{"a": 1}'])
+def test_a_wrong_list_of_files_is_named(text: str) -> None:
+    with pytest.raises(SettingsError, match="GGUFS is not a JSON list of objects with uri and sha256"):
+        files({"GGUFS": text})
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> dict[str, str]:
+    """A Secret as it is mounted: links whose names begin with dots, and one file for each entry."""
+    folder, tmp = tmp_path / "keys", tmp_path / "tmp"
+    for part in (folder / "..data", tmp):
+        part.mkdir(parents=True)
+    (folder / "claims-app").write_text("key-one\n")
+    (folder / "portal").write_text("key-two")
+    return {"API_KEYS_DIR": str(folder), "TMPDIR": str(tmp)}
+
+
+def test_keys_go_to_llama_server_by_a_file_that_others_cannot_read(environ: dict[str, str], keys: dict[str, str]) -> None:
+    arguments = command(environ | keys)
+    file = Path(arguments[arguments.index("--api-key-file") + 1])
+    assert file.read_text() == "key-one\nkey-two\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "key-one" not in arguments
+    (Path(keys["API_KEYS_DIR"]) / "claims-app").write_text("changed")
+    assert authorization(environ | keys) == {"Authorization": "Bearer key-one"}, "as it was started with"
+    assert authorization(environ) == {}
+    assert "--api-key-file" not in command(environ)
+
+
+def test_a_secret_without_a_key_is_said(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SettingsError, match="holds no key"):
+        command(environ | {"API_KEYS_DIR": str(tmp_path / "none")})
+
+
+class Engine(BaseHTTPRequestHandler):
+    """A llama-server that gives one answer; the class is given it."""
+
+    status, body = 200, b""
+    asked: list[dict[str, object]] = []  # noqa: RUF012 - emptied by the test
+
+    def do_POST(self) -> None:
+        Engine.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+ANSWERED = json.dumps({"choices": [{"message": {"content": ""}}], "usage": {"completion_tokens": 1}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, ANSWERED, ""),
+        (200, b'{"choices": [{}], "usage": {"completion_tokens": 0}}', "a completion was answered without a token"),
+        (200, b"<html>", "the answer to a completion is none: JSONDecodeError"),
+        (200, b'{"choices": []}', "the answer to a completion is none: KeyError"),
+        (503, b'{"error": {"message": "Loading model"}}', "the model is loading"),
+        (500, b'{"error": {"message": "words of a record"}}', "a completion was answered with HTTP 500"),
+    ],
+)
+def test_a_replica_is_ready_once_it_has_answered_a_completion(
+    status: int, body: bytes, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Engine, "status", status)
+    monkeypatch.setattr(Engine, "body", body)
+    Engine.asked.clear()
+    with HTTPServer(("127.0.0.1", 0), Engine) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PORT", str(server.server_port))
+        assert entry.main(["answers"]) == (1 if said else 0)
+        server.shutdown()
+    assert capsys.readouterr().out.strip() == said
+    assert Engine.asked[0]["max_tokens"] == 1
+
+
+def test_one_that_does_not_listen_yet_is_not_ready(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with HTTPServer(("127.0.0.1", 0), Engine) as server:
+        port = server.server_port
+    monkeypatch.setenv("PORT", str(port))
+    assert entry.main(["answers"]) == 1
+    assert capsys.readouterr().out == "llama-server does not answer: ConnectError\n"
 
 
 class Time:

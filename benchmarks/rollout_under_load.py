@@ -1,0 +1,101 @@
+"""Four replicas exchanged under at least 30,000 requests, half of them streaming: what failed, what was cut, the slowest; and with faults.
+
+    python benchmarks/rollout_under_load.py [--requests 30000] [--workers 8] [--faults none operator router node] [--cluster bench]
+
+For each fault a rollout of a twin under its own load: `none`; `operator`: its pod is killed in the middle of every step; `router`: one of two router
+pods is killed without grace; `node`: the node with two of the four replicas is drained during the exchange. Where the requests are not over when
+the rollout is, they go on on what serves then. No request is tried again: a failure is one that a caller would have had.
+"""
+
+import argparse
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from regimen_demo.install import NAMESPACE
+from regimen_demo.load import Load
+from regimen_demo.production import production
+from regimen_demo.stage import ENDS, ROUTER, Object, Stage, rollout
+
+STEPS: list[Object] = [{"setReplicas": 1}, {"pause": {"duration": "10s"}}, {"analysis": {}}, {"setReplicas": 2}, {"setReplicas": 4}]
+FAULTS = ("none", "operator", "router", "node")
+
+
+@contextmanager
+def faults(live: Stage, name: str, which: str) -> Iterator[list[str]]:
+    """What goes wrong while a rollout is under way."""
+    done: list[str] = []
+    stop = threading.Event()
+
+    def kill_operators() -> None:
+        while not stop.wait(0.5):
+            status = live.rollout_status(name)
+            at = f"{status.get('phase')} {status.get('currentStep')}"
+            if status.get("phase") and status["phase"] not in ENDS and at not in done:
+                done.append(at)
+                time.sleep(2)
+                live.business.kill_operator()
+
+    def later() -> None:
+        live.until(name, lambda status: (status.get("candidateReplicas") or 0) >= 1, 300)
+        if which == "router":
+            live.kill(NAMESPACE, ROUTER)
+            done.append("router pod killed")
+        else:
+            with live.drained("rtx3060"):
+                done.append("rtx3060 drained")
+                time.sleep(30)
+            done.append("rtx3060 back")
+
+    thread = threading.Thread(target=kill_operators if which == "operator" else later)
+    if which != "none":
+        thread.start()
+    try:
+        yield done
+    finally:
+        stop.set()
+        if which != "none":
+            thread.join()
+
+
+def one(live: Stage, which: str, version: str, requests: int, workers: int) -> None:
+    """A rollout under load."""
+    name, url = f"load-{which}", live.target.forward(NAMESPACE, "openins", 80)
+    began = time.monotonic()
+    with Load(url, workers=workers, limit=requests) as load:
+        live.business.apply(rollout(name, version, STEPS, promotes=True))
+        with faults(live, name, which) as done:
+            status = live.until(name, lambda status: status.get("phase") in ENDS, 900)
+        exchanged, during = time.monotonic() - began, load.counts.sent
+        while not load.done:
+            time.sleep(0.5)
+    took, counts = time.monotonic() - began, load.counts
+    print(
+        f"{which}: {status['phase']} after {exchanged:.0f} s; {counts.sent} requests in {took:.0f} s, {during} of them during the exchange, "
+        f"{counts.streamed} streaming; failed {dict(counts.failed)}, cut {counts.cut}, slowest {counts.slowest:.2f} s; by version "
+        f"{dict(counts.versions)}; {done}",
+        flush=True,
+    )
+    for at, what in counts.failures[:20]:
+        print(f"   {time.strftime('%H:%M:%S', time.gmtime(at))} {what}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=30_000)
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--cluster", default="bench")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, production(asked.cluster, Path(folder)) as business:
+        business.office.pause = 0.4  # experts who label a few answers, so that a twin is judged and promoted
+        live = Stage(business)
+        for number, which in enumerate(asked.faults):
+            one(live, which, live.twin(f"v9.{number}"), asked.requests, asked.workers)
+
+
+if __name__ == "__main__":
+    main()

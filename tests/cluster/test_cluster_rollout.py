@@ -1,0 +1,214 @@
+"""Replicas exchanged under load on real pods: full cards, operators killed, stores gone, one replica, four models, a restored cluster.
+
+The tests build on one another, in their order. Candidates are twins of the baseline (its own file under another name): what is shown here is
+the exchange, not the judgement.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import regimen_cluster
+from regimen.act.parts import asked_for
+from regimen_demo.install import NAMESPACE
+from regimen_demo.load import Counts, Load
+from regimen_demo.production import Production
+from regimen_demo.stage import ENDS, Stage, rollout
+from regimen_demo.target import DemoError
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+STEPS: list[dict[str, Any]] = [{"setReplicas": 1}, {"analysis": {}}, {"setReplicas": 2}, {"setReplicas": 4}]
+
+
+@pytest.fixture(scope="module")
+def stage(production: Production) -> Stage:
+    production.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
+    production.office.pause = 0.2  # labels go on; the load is this file's own
+    return Stage(production)
+
+
+def tell(what: str, counts: Counts) -> None:
+    sys.stdout.write(
+        f"\n{what}: {counts.sent} sent, {counts.streamed} streaming, failed {dict(counts.failed)}, cut {counts.cut}, slowest {counts.slowest:.1f} s"
+    )
+
+
+@contextmanager
+def operator_killed_at_every_step(stage: Stage, name: str) -> Iterator[list[str]]:
+    """Whenever the rollout says something new about its step, the operator is killed in the middle of it."""
+    killed: list[str] = []
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.5):
+            status = stage.rollout_status(name)
+            at = f"{status.get('phase')} {status.get('currentStep')}"
+            if status.get("phase") and status["phase"] not in ENDS and at not in killed:
+                killed.append(at)
+                time.sleep(2)
+                stage.business.kill_operator()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing_is_lost(stage: Stage) -> None:
+    stock = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "stock"},
+        "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "stock"}},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {"labels": {"app": "stock"}},
+                "spec": {"terminationGracePeriodSeconds": 1, "containers": [
+                    {"name": "sleep", "image": stage.target.images["server"], "command": ["sleep", "3600"],
+                     "resources": {"limits": {"nvidia.com/gpu": "1"}}},
+                ]},
+            },
+        },
+    }  # fmt: skip
+    stage.business.apply(stock)
+    stage.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=120s")
+    version = stage.twin("v5.0")
+    stage.business.apply(rollout("twin-50", version, STEPS, promotes=True))
+    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, operator_killed_at_every_step(stage, "twin-50") as killed:
+        stage.target.kubectl("-n", NAMESPACE, "set", "env", "deployment/stock", "CHANGED=yes")
+        status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 400)
+    tell("four replicas exchanged on full cards", load.counts)
+    sys.stdout.write(f"\noperator killed in {killed}\n" + "\n".join(entry["what"] for entry in status["history"]))
+    assert status["phase"] == "Promoted", status
+    assert {"Progressing 0", "Analyzing 1", "Progressing 2", "Progressing 3"} <= set(killed)
+    assert load.counts.lost == 0, load.counts.failures
+    assert load.counts.streamed > 50
+    with pytest.raises(DemoError, match="timed out"):
+        stage.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=5s")
+    assert stage.serving() == version
+
+
+def test_back_on_full_cards_with_the_bucket_and_the_feedback_store_gone(stage: Stage) -> None:
+    serving, version = stage.serving(), stage.twin("v5.1")
+    stage.business.apply(rollout("twin-51", version, [{"setReplicas": 2}, {"analysis": {}}, {"setReplicas": 4}]))
+    status = stage.until("twin-51", lambda status: status.get("phase") == "Analyzing", 240)
+    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, stage.without_stores():
+        began = time.time()
+        stage.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "twin-51", "--wait=false")
+        back = stage.all_stable(serving, 300) - began
+        stage.target.kubectl("-n", NAMESPACE, "wait", "--for=delete", "modelrollout/twin-51", "--timeout=60s")
+    tell("rolled back without stores", load.counts)
+    sys.stdout.write(
+        f"\nestimated {status['estimatedRollbackSeconds']}, took: last new request on the candidate after "
+        f"{load.counts.last.get(version, began) - began:.1f} s, every replica back after {back:.0f} s"
+    )
+    assert load.counts.lost == 0, load.counts.failures
+    assert stage.serving() == serving
+
+
+SINGLE = {
+    "model": "openins", "baselineRef": {"name": "openins-baseline"}, "quantization": "Q6_K", "replicas": 1, "minAvailable": 0,
+    "engine": {"contextSize": 2048, "parallel": 2, "extraArgs": ["--threads", "1"]}, "placement": {"gpus": 1},
+    "cache": {"persistentVolumeClaim": {"claimName": "model-cache"}}, "router": {"replicas": 1, "drainTimeout": "10s"},
+}  # fmt: skip
+
+
+def service(name: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelService", "metadata": {"name": name}, "spec": {**SINGLE, **spec}}
+
+
+def test_one_card_and_one_replica_says_so_beforehand_and_waits_for_allow_outage(stage: Stage) -> None:
+    stage.target.kubectl("-n", NAMESPACE, "delete", "deployment", "stock", "--wait=true")
+    stage.business.apply(service("single"))
+    stage.business.watch.until("ModelService", "single", {"Ready"}, set(), 180)
+    steps: list[dict[str, Any]] = [{"setReplicas": 1}, {"analysis": {}}]
+    stage.business.apply(rollout("single-no", "openins-v5.1", steps, serviceRef={"name": "single"}))
+    refused = stage.until("single-no", lambda status: bool(status.get("phase")), 60)
+    sys.stdout.write(f"\n{refused['message']}")
+    assert refused["phase"] == "Invalid"
+    assert "nobody answers, and requests wait at the router" in refused["message"]
+    stage.business.apply(rollout("single-yes", "openins-v5.1", steps, serviceRef={"name": "single"}, strategy={"allowOutage": True}))
+    with Load(stage.target.forward(NAMESPACE, "single", 80), workers=2) as load:
+        moved = stage.until("single-yes", lambda status: status.get("phase") == "Analyzing", 180)
+        stage.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "single-yes", "--timeout=180s")
+    tell("one replica exchanged and back", load.counts)
+    sys.stdout.write(f"\n{moved['history'][0]['what']}")
+    assert set(load.counts.failed) <= {"HTTP 503"}, load.counts.failures
+    assert load.counts.cut == 0
+    stage.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "single", "--wait=true")
+
+
+def test_four_models_on_two_cards_and_nothing_is_silently_pending(stage: Stage) -> None:
+    baseline = stage.cluster.get("ModelVersion", NAMESPACE, "openins-baseline") or {}
+    names = {"bimedix": "rtx3090", "biomistral": "rtx3060", "tinyllama": "rtx3060"}
+    for name in names:
+        spec = {"model": name, "version": "baseline", "gguf": baseline["spec"]["gguf"]}
+        stage.business.apply(
+            {"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": f"{name}-baseline"}, "spec": spec}
+        )
+    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=2) as load:
+        # A change of the service's own spec: rolled out drained.
+        change = '{"spec":{"replicas":2,"minAvailable":1,"placement":{"nodeSelector":{"gpu":"rtx3090"}}}}'
+        stage.target.kubectl("-n", NAMESPACE, "patch", "modelservice", "openins", "--type=merge", "-p", change)
+        stage.business.apply(*(service(name, model=name, baselineRef={"name": f"{name}-baseline"}, placement={"gpus": 1, "nodeSelector": {"gpu": gpu}})
+                      for name, gpu in names.items()))  # fmt: skip
+        for name in names:
+            stage.business.watch.until("ModelService", name, {"Ready"}, set(), 300)
+        deadline = time.monotonic() + 120
+        while {pod["spec"].get("nodeName") for pod in stage.pods()} != {"rtx3090"} or len(stage.pods()) != 2:
+            assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in stage.pods()]
+            time.sleep(1)
+        stage.business.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
+    tell("the service's own change", load.counts)
+    assert load.counts.lost == 0, load.counts.failures
+    servers = stage.cluster.items("Pod", NAMESPACE, "app.kubernetes.io/component=server")
+    waiting = [pod["metadata"]["name"] for pod in servers if pod["status"]["phase"] == "Pending"]
+    assert waiting == []
+    assert sum(asked_for(pod, "nvidia.com/gpu") for pod in servers if pod["spec"]["nodeName"] == "rtx3060") == 2
+    one_more = service("onemore", model="tinyllama", baselineRef={"name": "tinyllama-baseline"},
+                       placement={"gpus": 1, "nodeSelector": {"gpu": "rtx3060"}})  # fmt: skip
+    stage.business.apply(one_more)
+    deadline = time.monotonic() + 60
+    while not (said := stage.business.watch.status("ModelService", "onemore")).get("message"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    sys.stdout.write(f"\n{said['message']}")
+    assert "do not fit beside biomistral, tinyllama" in said["message"]
+    assert not stage.cluster.items("Pod", NAMESPACE, "regimen.dev/service=onemore")
+    stage.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "onemore", *names, "--wait=true")
+
+
+def test_a_new_namespace_beside_the_old_bucket_serves_what_was_promoted(stage: Stage, production: Production) -> None:
+    serving = stage.serving()
+    assert serving == "openins-v5.0"
+    production.office.close()
+    manifests = {kind: [{**obj, "metadata": {"name": obj["metadata"]["name"]}} for obj in stage.cluster.items(kind, NAMESPACE)]
+                 for kind in ("ModelVersion", "ModelService", "ModelRollout")}  # fmt: skip
+    kept = [{key: obj[key] for key in ("apiVersion", "kind", "metadata", "spec")} for objs in manifests.values() for obj in objs]
+    stage.target.kubectl("delete", "namespace", NAMESPACE, "--wait=true", "--timeout=180s")
+    assert stage.target.name is not None
+    regimen_cluster.recycle_disks(stage.target.name)
+    stage.target.kubectl("create", "namespace", NAMESPACE)
+    (claim,) = [item for item in production.manifest("claims.yaml") if item["kind"] == "PersistentVolumeClaim"]
+    stage.business.apply(claim, *kept)
+    time.sleep(3)  # the watch looks every second
+    stage.business.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
+    assert stage.serving() == serving
+    status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 60)
+    sys.stdout.write(f"\n{status['message']}")
+    assert status["phase"] == "Promoted"
+    live = {(kind, obj["metadata"]["name"]): obj for kind in manifests for obj in stage.cluster.items(kind, NAMESPACE)}
+    for obj in kept:
+        found = live[obj["kind"], obj["metadata"]["name"]]
+        assert (found["spec"], found["metadata"]["generation"]) == (obj["spec"], 1), "no difference for a GitOps tool to fix"
+    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=2, limit=20) as load:
+        while not load.done:
+            time.sleep(0.2)
+    assert set(load.counts.versions) == {serving}
