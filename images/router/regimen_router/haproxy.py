@@ -10,17 +10,22 @@ import signal
 import time
 from collections.abc import Iterator
 
+from regimen_router import body
 from regimen_router.route import KEY, SLOTS
 from regimen_router.settings import Settings
 
 SERVERS = 16
 """Replicas that an arm can have."""
-BUFFER = 262_144
-BODY_LIMIT = 225_280
+BODY_LIMIT = 2 * 1024 * 1024
 HEADER_LIMIT = 16_384
-"""Body and header together fit the buffer with room to spare: what was searched is the whole body, never its beginning."""
+BUFFER = BODY_LIMIT + HEADER_LIMIT + 49_152
+"""Body and header together fit the buffer with room to spare: what was checked is the whole body, never its beginning.
+A buffer takes only as much memory as was written into it."""
+DISCARDED = 16 * 1024 * 1024
+REFERENCE_LIMIT = 256
 HOLD_SECONDS = 30
 SIGNING_KEY_VARIABLE = "REGIMEN_ROUTER_KEY"
+REFERENCE_KEY_VARIABLE = "REGIMEN_REFERENCE_KEY"
 LOG_PREFIX = "regimen"
 
 GLOBAL = """\
@@ -36,7 +41,8 @@ global
     tune.bufsize {buffer}
     # SIGUSR1: still accept for as long as others need to hear that this pod leaves, then finish what there is.
     grace {grace}s
-    hard-stop-after 30m
+    # What is still running then is cut, logged and counted.
+    hard-stop-after {drain}s
 
 defaults
     mode http
@@ -59,9 +65,11 @@ defaults
 FRONTEND = """\
 frontend traffic
     bind :{port}
-    log-format "{log_prefix}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%ST|%Ta|%Td|%rc|%ts"
+    log-format "{log_prefix}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.reference_hash)]|%[var(txn.audit)]|%ST|%Ta|%Td|%rc|%ts"
     acl completion path /v1/chat/completions /v1/completions
     acl reading path /v1/models /health
+    # The whole body against the expression of body.py. HAProxy takes a text to end at its first NUL: then the lengths differ.
+    acl known_fields req.body -m reg -f {fields}
     # Only completions are evidence; the query and every header stay out of the log.
     http-request set-log-level silent unless completion {{ method POST }}
 
@@ -70,18 +78,28 @@ frontend traffic
     http-request return {e405_get} if reading !{{ method GET }}
     http-request return {e415} if {{ req.fhdr(content-encoding) -m found }}
     http-request return {e431} if {{ req.hdrs,length gt {header_limit} }}
-    http-request return {e413} if {{ req.hdr_val(content-length) gt {body_limit} }}
+    http-request use-service lua.too_large if {{ req.hdr_val(content-length) gt {body_limit} }}
     http-request wait-for-body time 30s if completion
-    http-request return {e413} if {{ req.body_len gt {body_limit} }}
-    # A thin allow-list: the one field known to harm llama-server (CVE-2026-21869), however its letters are escaped.
-    http-request return {e400_field} if completion {{ req.body -m reg {forbidden} }}
+    http-request use-service lua.too_large if {{ req.body_len gt {body_limit} }}
+    http-request set-var(txn.text_length) req.body,length if completion
+    http-request set-var(txn.beyond_nul) req.body_len,sub(txn.text_length) if completion
+    http-request return {e400_body} if {{ var(txn.beyond_nul) -m int gt 0 }}
+    http-request set-var(txn.refused) lua.unknown_field if completion !known_fields
+    http-request return {e400_field} if completion !known_fields {{ var(txn.refused) -m len gt 0 }}
+    http-request return {e400_body} if completion !known_fields
+    http-request return {e400_reference} if {{ req.fhdr(x-reference) -m len gt {reference_limit} }}
 
     http-request set-var(txn.uuid) uuid()
     http-request set-var(txn.subject) req.fhdr({subject_header})
     # Without a subject every request is a subject of its own.
     http-request set-var(txn.subject) var(txn.uuid) unless {{ var(txn.subject) -m len gt 0 }}
     http-request set-var(txn.audit_draw) rand(1000000)
+    # The record that is asked about: its keyed hash goes into the id, itself only into the address of the case.
+    http-request set-var(txn.reference) req.fhdr(x-reference)
+    http-request set-var(txn.reference_hash) str(-)
+    http-request set-var(txn.reference_hash) "var(txn.reference),hmac(sha256,${{{reference_key_variable}}}),hex,lower,bytes(0,32)" if {{ var(txn.reference) -m len gt 0 }}
     http-request del-header x-regimen- -m beg
+    http-request del-header x-reference
     http-request del-header {subject_header}
     http-request set-uri %[path]
 
@@ -93,7 +111,7 @@ frontend traffic
     http-request return {e503} hdr Retry-After 1 unless {{ var(txn.slot) -m found }}
 
     # The id: docs/architecture.md, feedback's identity.py.
-    http-request set-var-fmt(txn.plain) "{namespace}|{service}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.audit)]|%[var(txn.uuid)]"
+    http-request set-var-fmt(txn.plain) "{namespace}|{service}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.reference_hash)]|%[var(txn.audit)]|%[var(txn.uuid)]"
     http-request set-var(txn.payload) var(txn.plain),ub64enc
     http-request set-var(txn.mac) "var(txn.payload),hmac(sha256,${{{key_variable}}}),hex,lower,bytes(0,32)"
 
@@ -103,7 +121,7 @@ frontend traffic
     http-after-response set-header X-Regimen-Version %[var(txn.version)] if {{ var(txn.mac) -m found }}
     http-after-response set-header X-Regimen-Request-Id %[var(txn.payload)].%[var(txn.mac)] if {{ var(txn.mac) -m found }}
     http-after-response set-header X-Regimen-Audit true if {{ var(txn.mac) -m found }} {{ var(txn.audit) -m str 1 }}
-{decision}    use_backend %[var(txn.slot)]
+{decision}{review}    use_backend %[var(txn.slot)]
 """
 
 ASSIGN = """\
@@ -133,8 +151,27 @@ backend {slot}
     # A completion changes nothing, so one that got no answer may be asked again, of another replica of the same arm. One that timed
     # out may not: it would be computed twice. 503 is a replica that is still loading.
     retry-on conn-failure empty-response 503
-    default-server inter 500ms fall 2 rise 1 maxconn 100 observe layer4 error-limit 3 on-error mark-down
+    # Refused or lost connections: two checks, 250 + 100 ms apart and 250 ms long at most, so a dead replica is out within a second. One
+    # that is only slow to say that it is well has two seconds.
+    default-server inter 250ms fastinter 100ms fall 2 rise 1 maxconn 100 observe layer4 error-limit 3 on-error mark-down
     server-template s 1-{servers} 0.0.0.0:8080 check disabled
+"""
+
+LARGE_LUA = """\
+-- Takes what is too large, up to {discard} bytes, and then says so: a client that is still sending when the answer comes sees a broken
+-- connection and not the answer.
+core.register_service("too_large", "http", function(applet)
+  local left, body = {discard}, [[{text}]]
+  repeat
+    local part = applet:receive(65536)
+    left = left - #part
+  until #part == 0 or left <= 0
+  applet:set_status(413)
+  applet:add_header("content-type", "application/json")
+  applet:add_header("content-length", tostring(#body))
+  applet:start_response()
+  applet:send(body)
+end)
 """
 
 HOLD_LUA = """\
@@ -153,26 +190,15 @@ end, 0)
 """
 
 
-def _answer(status: int, message: str, extra: str = "") -> str:
-    """An error as OpenAI's clients read it."""
+def _error(status: int, message: str) -> str:
     kind = "unavailable_error" if status >= 500 else "invalid_request_error"
-    body = json.dumps({"error": {"code": status, "message": message, "type": kind}})
-    return f"status {status} content-type application/json string '{body}'{extra}"
+    return json.dumps({"error": {"code": status, "message": message, "type": kind}})
 
 
-def forbidden_field(name: str) -> str:
-    """A regular expression for a JSON key, each letter as it is or as \\u00xx.
-
-    >>> import re
-    >>> bool(re.search(forbidden_field("ab"), '{"a\\\\u0062" : 1}')), bool(re.search(forbidden_field("ab"), '{"t": "\\\\"ab\\\\": 1"}'))
-    (True, False)
-    """
-
-    def either(char: str) -> str:
-        digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{ord(char):02x}")
-        return rf"(?:{char}|\\u00{digits})"
-
-    return f'"{"".join(map(either, name))}"[ \\t\\r\\n]*:'
+def _answer(status: int, message: str, extra: str = "", form: str = "string") -> str:
+    """An error as OpenAI's clients read it. `form` lf-string: variables in the message are filled in."""
+    text = _error(status, message)
+    return f"status {status} content-type application/json {form} '{text}'{extra}"
 
 
 def _errors() -> str:
@@ -198,12 +224,17 @@ def _assign(settings: Settings, held: bool) -> str:
 
 def _frontend(settings: Settings) -> str:
     decision = '    http-after-response set-header X-Regimen-Decision "recommendation; a person decides" if { var(txn.mac) -m found }\n'
+    # The template's characters are checked where it enters: settings.py.
+    address = settings.review_url_template.replace("{reference}", "%[var(txn.reference),url_enc]")
+    review = f'    http-after-response set-header X-Regimen-Review-Url "{address}" if {{ var(txn.mac) -m found }} {{ var(txn.reference) -m len gt 0 }}\n'
     return FRONTEND.format(
         port=settings.port,
         log_prefix=LOG_PREFIX,
         header_limit=HEADER_LIMIT,
         body_limit=BODY_LIMIT,
-        forbidden=f"'{forbidden_field('n_discard')}'",
+        fields=settings.fields,
+        reference_limit=REFERENCE_LIMIT,
+        reference_key_variable=REFERENCE_KEY_VARIABLE,
         subject_header=settings.subject_header.lower(),
         namespace=settings.namespace,
         service=settings.service,
@@ -211,11 +242,15 @@ def _frontend(settings: Settings) -> str:
         assign=_assign(settings, held=False),
         assign_held=_assign(settings, held=True),
         decision=decision if settings.decides_label else "",
-        e400_field=_answer(400, "the field n_discard is not accepted"),
+        review=review if settings.review_url_template else "",
+        e400_field=_answer(
+            400, f"a field is not accepted: %[var(txn.refused)]; remove it, accepted are {', '.join(body.FIELDS)}", form="lf-string"
+        ),
+        e400_body=_answer(400, "the body is not a JSON object, or is nested deeper than 200 levels; send one object of known fields"),
+        e400_reference=_answer(400, f"X-Reference is longer than {REFERENCE_LIMIT} bytes; send the id of the record alone"),
         e404=_answer(404, "no such path; /v1/chat/completions, /v1/completions, /v1/models and /health are served"),
         e405_post=_answer(405, "use POST", " hdr Allow POST"),
         e405_get=_answer(405, "use GET", " hdr Allow GET"),
-        e413=_answer(413, f"the body is larger than {BODY_LIMIT} bytes"),
         e415=_answer(415, "compressed bodies are not accepted"),
         e431=_answer(431, f"the headers are larger than {HEADER_LIMIT} bytes"),
         e503=_answer(503, "the router knows no version to serve yet"),
@@ -231,28 +266,32 @@ def render(settings: Settings) -> str:
         buffer=BUFFER,
         hold=HOLD_SECONDS,
         grace=settings.grace,
+        drain=settings.drain_timeout,
     )
     backends = "\n".join(BACKEND.format(slot=slot, servers=SERVERS) for slot in SLOTS)
     return f"{top}{_errors()}\n{_frontend(settings)}\n{backends}"
 
 
 def render_lua(settings: Settings) -> str:
-    """hold.lua."""
-    return HOLD_LUA.format(route_map=settings.route_map, key=KEY, hold=HOLD_SECONDS)
+    """router.lua."""
+    large = LARGE_LUA.format(discard=DISCARDED, text=_error(413, f"the body is larger than {BODY_LIMIT} bytes"))
+    return "\n".join((HOLD_LUA.format(route_map=settings.route_map, key=KEY, hold=HOLD_SECONDS), large, body.render_lua()))
 
 
 def write(settings: Settings) -> None:
-    """Write configuration, Lua and an empty map. A HAProxy that starts knows no route until the agent tells it."""
+    """Write configuration, Lua, the expression of allowed bodies and an empty map. A HAProxy that starts knows no route until the agent tells it."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     settings.config.write_text(render(settings))
     settings.lua.write_text(render_lua(settings))
+    settings.fields.write_text(f"{body.allowed()}\n")
     settings.route_map.write_text("")
 
 
 def environment(settings: Settings) -> Iterator[tuple[str, str]]:
-    """HAProxy's environment: what it needs of ours, and the key."""
+    """HAProxy's environment: what it needs of ours, and the keys."""
     yield from ((name, value) for name, value in os.environ.items() if name != "SIGNING_KEY")
     yield SIGNING_KEY_VARIABLE, settings.signing_key_base64
+    yield REFERENCE_KEY_VARIABLE, settings.reference_key_base64
 
 
 def run(settings: Settings) -> None:

@@ -102,6 +102,7 @@ def _pod(owner: Owner, spec: ModelServiceSpec, settings: Settings, name: str) ->
         "SERVICE_NAMESPACE": owner.namespace, "SERVICE_NAME": owner.name, "SUBJECT_HEADER": spec.router.subject_header,
         "FEEDBACK_URL": settings.feedback_url, "DECIDES_LABEL": str(spec.decides_label).lower(),
         "DRAIN_TIMEOUT": str(parse_duration(spec.router.drain_timeout)),
+        "REVIEW_URL_TEMPLATE": spec.feedback.review_url_template or "",
     }  # fmt: skip
     env: list[Manifest] = [{"name": key, "value": value} for key, value in values.items()]
     env.append({"name": "SIGNING_KEY", "valueFrom": {"secretKeyRef": {"name": name, "key": "signing-key"}}})
