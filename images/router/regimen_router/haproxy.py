@@ -1,27 +1,27 @@
 """HAProxy's configuration, written once: whatever changes later changes through the runtime API, never by a reload.
 
-Knows what HAProxy does with a request; which versions there are and where they run is not in here.
+Knows what HAProxy does with a request; which versions there are and where they run is not in here. Bodies that do not fit small buffers
+take a turn through a second HAProxy with large ones, which does nothing but check them: see large.py.
 """
 
 import fcntl
-import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 
-from regimen_router import body
+from regimen_router.body import BODY_LIMIT, answer, checks, write_checks
 from regimen_router.route import KEY, SLOTS
 from regimen_router.settings import Settings
 
 SERVERS = 16
 """Replicas that an arm can have."""
-BODY_LIMIT = 2 * 1024 * 1024
+BUFFER = 65_536
+SMALL_BODY = 32_768
 HEADER_LIMIT = 16_384
-BUFFER = BODY_LIMIT + HEADER_LIMIT + 49_152
-"""Body and header together fit the buffer with room to spare: what was checked is the whole body, never its beginning.
-A buffer takes only as much memory as was written into it."""
-DISCARDED = 16 * 1024 * 1024
+"""Body and header together fit the buffer with room to spare: what was checked is the whole body, never its beginning."""
+BODIES_AT_ONCE = 64
+CHECKED_ID = 2
 REFERENCE_LIMIT = 256
 HOLD_SECONDS = 30
 SIGNING_KEY_VARIABLE = "REGIMEN_ROUTER_KEY"
@@ -36,6 +36,7 @@ global
     tune.lua.bool-sample-conversion normal
     .endif
     lua-load {lua}
+    lua-load {body_lua}
     maxconn 1000
     nbthread 2
     tune.bufsize {buffer}
@@ -44,6 +45,9 @@ global
     # What is still running then is cut, logged and counted.
     hard-stop-after {drain}s
 
+"""
+
+DEFAULTS = """\
 defaults
     mode http
     log global
@@ -65,11 +69,14 @@ defaults
 FRONTEND = """\
 frontend traffic
     bind :{port}
+    # By this they come back whose bodies were checked elsewhere.
+    bind unix@{checked} mode 600 id {checked_id}
     log-format "{log_prefix}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.reference_hash)]|%[var(txn.audit)]|%ST|%Ta|%Td|%rc|%ts"
     acl completion path /v1/chat/completions /v1/completions
     acl reading path /v1/models /health
-    # The whole body against the expression of body.py. HAProxy takes a text to end at its first NUL: then the lengths differ.
-    acl known_fields req.body -m reg -f {fields}
+    acl checked so_id {checked_id}
+    acl large req.hdr_val(content-length) gt {small_body}
+    acl large req.hdr(transfer-encoding) -m found
     # Only completions are evidence; the query and every header stay out of the log.
     http-request set-log-level silent unless completion {{ method POST }}
 
@@ -79,14 +86,10 @@ frontend traffic
     http-request return {e415} if {{ req.fhdr(content-encoding) -m found }}
     http-request return {e431} if {{ req.hdrs,length gt {header_limit} }}
     http-request use-service lua.too_large if {{ req.hdr_val(content-length) gt {body_limit} }}
-    http-request wait-for-body time 30s if completion
-    http-request use-service lua.too_large if {{ req.body_len gt {body_limit} }}
-    http-request set-var(txn.text_length) req.body,length if completion
-    http-request set-var(txn.beyond_nul) req.body_len,sub(txn.text_length) if completion
-    http-request return {e400_body} if {{ var(txn.beyond_nul) -m int gt 0 }}
-    http-request set-var(txn.refused) lua.unknown_field if completion !known_fields
-    http-request return {e400_field} if completion !known_fields {{ var(txn.refused) -m len gt 0 }}
-    http-request return {e400_body} if completion !known_fields
+    http-request set-var(txn.elsewhere) bool(true) if completion large !checked
+    http-request set-log-level silent if {{ var(txn.elsewhere) -m bool }}
+    http-request allow if {{ var(txn.elsewhere) -m bool }}
+{checks}
     http-request return {e400_reference} if {{ req.fhdr(x-reference) -m len gt {reference_limit} }}
 
     http-request set-var(txn.uuid) uuid()
@@ -115,13 +118,14 @@ frontend traffic
     http-request set-var(txn.payload) var(txn.plain),ub64enc
     http-request set-var(txn.mac) "var(txn.payload),hmac(sha256,${{{key_variable}}}),hex,lower,bytes(0,32)"
 
-    http-response del-header x-regimen- -m beg
+    http-response del-header x-regimen- -m beg unless {{ var(txn.elsewhere) -m bool }}
     # llama-server echoes any origin.
     http-response del-header access-control- -m beg
     http-after-response set-header X-Regimen-Version %[var(txn.version)] if {{ var(txn.mac) -m found }}
     http-after-response set-header X-Regimen-Request-Id %[var(txn.payload)].%[var(txn.mac)] if {{ var(txn.mac) -m found }}
     http-after-response set-header X-Regimen-Audit true if {{ var(txn.mac) -m found }} {{ var(txn.audit) -m str 1 }}
-{decision}{review}    use_backend %[var(txn.slot)]
+{decision}{review}    use_backend large if {{ var(txn.elsewhere) -m bool }}
+    use_backend %[var(txn.slot)]
 """
 
 ASSIGN = """\
@@ -142,6 +146,12 @@ ASSIGN = """\
     http-request set-var(txn.audit) str(1) if {{ var(txn.audit_above) -m int lt 0 }}{and_when}
 """
 
+LARGE = """\
+backend large
+    # So many large bodies are in memory at once; others wait.
+    server bodies unix@{bodies} maxconn {bodies_at_once}
+"""
+
 BACKEND = """\
 backend {slot}
     balance leastconn
@@ -155,23 +165,6 @@ backend {slot}
     # that is only slow to say that it is well has two seconds.
     default-server inter 250ms fastinter 100ms fall 2 rise 1 maxconn 100 observe layer4 error-limit 3 on-error mark-down
     server-template s 1-{servers} 0.0.0.0:8080 check disabled
-"""
-
-LARGE_LUA = """\
--- Takes what is too large, up to {discard} bytes, and then says so: a client that is still sending when the answer comes sees a broken
--- connection and not the answer.
-core.register_service("too_large", "http", function(applet)
-  local left, body = {discard}, [[{text}]]
-  repeat
-    local part = applet:receive(65536)
-    left = left - #part
-  until #part == 0 or left <= 0
-  applet:set_status(413)
-  applet:add_header("content-type", "application/json")
-  applet:add_header("content-length", tostring(#body))
-  applet:start_response()
-  applet:send(body)
-end)
 """
 
 HOLD_LUA = """\
@@ -190,17 +183,6 @@ end, 0)
 """
 
 
-def _error(status: int, message: str) -> str:
-    kind = "unavailable_error" if status >= 500 else "invalid_request_error"
-    return json.dumps({"error": {"code": status, "message": message, "type": kind}})
-
-
-def _answer(status: int, message: str, extra: str = "", form: str = "string") -> str:
-    """An error as OpenAI's clients read it. `form` lf-string: variables in the message are filled in."""
-    text = _error(status, message)
-    return f"status {status} content-type application/json {form} '{text}'{extra}"
-
-
 def _errors() -> str:
     """Bodies of the answers that HAProxy gives by itself."""
     messages = {
@@ -211,7 +193,7 @@ def _errors() -> str:
         503: "no replica is available",
         504: "the replica did not answer in time",
     }
-    return "".join(f"    http-error {_answer(status, message)}\n" for status, message in messages.items())
+    return "".join(f"    http-error {answer(status, message)}\n" for status, message in messages.items())
 
 
 def _assign(settings: Settings, held: bool) -> str:
@@ -232,7 +214,10 @@ def _frontend(settings: Settings) -> str:
         log_prefix=LOG_PREFIX,
         header_limit=HEADER_LIMIT,
         body_limit=BODY_LIMIT,
-        fields=settings.fields,
+        checked=settings.checked,
+        checked_id=CHECKED_ID,
+        small_body=SMALL_BODY,
+        checks=checks(settings.fields, "completion !checked"),
         reference_limit=REFERENCE_LIMIT,
         reference_key_variable=REFERENCE_KEY_VARIABLE,
         subject_header=settings.subject_header.lower(),
@@ -243,17 +228,13 @@ def _frontend(settings: Settings) -> str:
         assign_held=_assign(settings, held=True),
         decision=decision if settings.decides_label else "",
         review=review if settings.review_url_template else "",
-        e400_field=_answer(
-            400, f"a field is not accepted: %[var(txn.refused)]; remove it, accepted are {', '.join(body.FIELDS)}", form="lf-string"
-        ),
-        e400_body=_answer(400, "the body is not a JSON object, or is nested deeper than 200 levels; send one object of known fields"),
-        e400_reference=_answer(400, f"X-Reference is longer than {REFERENCE_LIMIT} bytes; send the id of the record alone"),
-        e404=_answer(404, "no such path; /v1/chat/completions, /v1/completions, /v1/models and /health are served"),
-        e405_post=_answer(405, "use POST", " hdr Allow POST"),
-        e405_get=_answer(405, "use GET", " hdr Allow GET"),
-        e415=_answer(415, "compressed bodies are not accepted"),
-        e431=_answer(431, f"the headers are larger than {HEADER_LIMIT} bytes"),
-        e503=_answer(503, "the router knows no version to serve yet"),
+        e400_reference=answer(400, f"X-Reference is longer than {REFERENCE_LIMIT} bytes; send the id of the record alone"),
+        e404=answer(404, "no such path; /v1/chat/completions, /v1/completions, /v1/models and /health are served"),
+        e405_post=answer(405, "use POST", " hdr Allow POST"),
+        e405_get=answer(405, "use GET", " hdr Allow GET"),
+        e415=answer(415, "compressed bodies are not accepted"),
+        e431=answer(431, f"the headers are larger than {HEADER_LIMIT} bytes"),
+        e503=answer(503, "the router knows no version to serve yet"),
     )
 
 
@@ -263,27 +244,32 @@ def render(settings: Settings) -> str:
         socket=settings.socket,
         log_port=settings.log_port,
         lua=settings.lua,
+        body_lua=settings.body_lua,
         buffer=BUFFER,
-        hold=HOLD_SECONDS,
         grace=settings.grace,
         drain=settings.drain_timeout,
     )
     backends = "\n".join(BACKEND.format(slot=slot, servers=SERVERS) for slot in SLOTS)
-    return f"{top}{_errors()}\n{_frontend(settings)}\n{backends}"
+    large = LARGE.format(bodies=settings.bodies, bodies_at_once=BODIES_AT_ONCE)
+    return f"{top}\n{defaults()}\n{_frontend(settings)}\n{large}\n{backends}"
+
+
+def defaults() -> str:
+    """What both HAProxies do alike."""
+    return DEFAULTS.format(hold=HOLD_SECONDS) + _errors()
 
 
 def render_lua(settings: Settings) -> str:
-    """router.lua."""
-    large = LARGE_LUA.format(discard=DISCARDED, text=_error(413, f"the body is larger than {BODY_LIMIT} bytes"))
-    return "\n".join((HOLD_LUA.format(route_map=settings.route_map, key=KEY, hold=HOLD_SECONDS), large, body.render_lua()))
+    """hold.lua."""
+    return HOLD_LUA.format(route_map=settings.route_map, key=KEY, hold=HOLD_SECONDS)
 
 
 def write(settings: Settings) -> None:
-    """Write configuration, Lua, the expression of allowed bodies and an empty map. A HAProxy that starts knows no route until the agent tells it."""
+    """Write configuration, Lua and an empty map. A HAProxy that starts knows no route until the agent tells it."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     settings.config.write_text(render(settings))
     settings.lua.write_text(render_lua(settings))
-    settings.fields.write_text(f"{body.allowed()}\n")
+    write_checks(settings.body_lua, settings.fields)
     settings.route_map.write_text("")
 
 

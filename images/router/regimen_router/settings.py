@@ -1,4 +1,4 @@
-"""What the environment says to both containers of a router pod. See docs/architecture.md."""
+"""What the environment says to the containers of a router pod. See docs/architecture.md."""
 
 import os
 import re
@@ -98,7 +98,11 @@ class Settings:
 
     @property
     def lua(self) -> Path:
-        return self.folder / "router.lua"
+        return self.folder / "hold.lua"
+
+    @property
+    def body_lua(self) -> Path:
+        return self.folder / "body.lua"
 
     @property
     def fields(self) -> Path:
@@ -106,8 +110,30 @@ class Settings:
         return self.folder / "body.re"
 
     @property
+    def large_config(self) -> Path:
+        return self.folder / "large.cfg"
+
+    @property
+    def large_lua(self) -> Path:
+        return self.folder / "large.lua"
+
+    @property
+    def large_fields(self) -> Path:
+        return self.folder / "large.re"
+
+    @property
+    def bodies(self) -> Path:
+        """Where the second HAProxy takes large bodies."""
+        return self.folder / "bodies.sock"
+
+    @property
+    def checked(self) -> Path:
+        """Where the first one takes them back."""
+        return self.folder / "checked.sock"
+
+    @property
     def last_good(self) -> Path:
-        """The last Routing that could be carried out; outlives both containers, not the pod."""
+        """The last Routing that could be carried out; outlives its containers, not the pod."""
         return self.folder / "routing.json"
 
     @property

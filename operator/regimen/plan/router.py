@@ -127,6 +127,10 @@ def _pod(owner: Owner, spec: ModelServiceSpec, settings: Settings, name: str) ->
                 "lifecycle": {"preStop": {"exec": {"command": ["regimen-router", "drain"]}}},
             },
             {
+                **common, "name": "large", "args": ["large"],
+                "lifecycle": {"preStop": {"exec": {"command": ["regimen-router", "drain"]}}},
+            },
+            {
                 **common, "name": "agent", "args": ["agent"], "ports": [{"name": "agent", "containerPort": 9100}],
                 "readinessProbe": ready, "livenessProbe": alive,
             },

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from regimen_router import body, large
 from regimen_router.haproxy import environment, render, render_lua
 from regimen_router.settings import Settings, SettingsError
 
@@ -11,7 +12,15 @@ GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = Settings("business", "claims", "ab" * 32, decides_label=True, review_url_template="https://claims.example/cases/{reference}")
 
 
-@pytest.mark.parametrize(("name", "text"), [("haproxy.cfg", render(SETTINGS)), ("router.lua", render_lua(SETTINGS))])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("haproxy.cfg", render(SETTINGS)),
+        ("large.cfg", large.render(SETTINGS)),
+        ("hold.lua", render_lua(SETTINGS)),
+        ("body.lua", body.render_lua()),
+    ],
+)
 def test_the_configuration_is_the_golden_one(name: str, text: str) -> None:
     assert text == (GOLDEN / name).read_text()
 

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from regimen.spec.routing import Routing
 from regimen_feedback.identity import ForgedError, reference_hash, service_key, verify
 from regimen_router.agent import Steward, outlive_haproxy
-from regimen_router.body import FIELDS
-from regimen_router.haproxy import BODY_LIMIT
+from regimen_router.body import BODY_LIMIT, FIELDS
+from regimen_router.haproxy import SMALL_BODY
 from regimen_router.plan import Desired, Pod
 from regimen_router.route import bucket, subject_hash
 from regimen_router.runtime import HaproxyError, Runtime, lives
@@ -43,9 +43,9 @@ from stub_backend import Stub, free_port
 MASTER = bytes(range(32))
 EPOCH = "0d5b2c1e-0000-4000-8000-000000000001"
 CHILD = (
-    "import sys, pathlib; from regimen_router import haproxy; from regimen_router.settings import Settings;"
-    "folder, port, log, key = sys.argv[1:];"
-    "haproxy.run(Settings('business', 'claims', key, decides_label=True, folder=pathlib.Path(folder), port=int(port), log_port=int(log), grace=1,"
+    "import sys, pathlib; from regimen_router import haproxy, large; from regimen_router.settings import Settings;"
+    "role, folder, port, log, key = sys.argv[1:];"
+    "{'haproxy': haproxy, 'large': large}[role].run(Settings('business', 'claims', key, decides_label=True, folder=pathlib.Path(folder), port=int(port), log_port=int(log), grace=1,"
     "drain_timeout=4, review_url_template='https://claims.example/cases/{reference}?view=expert'))"
 )
 
@@ -59,14 +59,20 @@ class Answer:
 
 @dataclass
 class Router:
-    """A HAProxy process, its steward, its log, and four replicas: a1, a2 of v1 and b1, b2 of v2."""
+    """Both HAProxy processes, their steward, their log, and four replicas: a1, a2 of v1 and b1, b2 of v2."""
 
     settings: Settings
     process: subprocess.Popen[bytes]
+    large: subprocess.Popen[bytes]
     stubs: dict[str, Stub]
     steward: Steward
     wanted: list[Desired]
     lines: list[Request] = field(default_factory=list)
+
+    def stop(self) -> None:
+        for process in (self.process, self.large):
+            process.kill()
+            process.wait(5)
 
     def want(self, **changes: object) -> None:
         """Change the routing and bring it about."""
@@ -138,21 +144,26 @@ def collect(receiver: socket.socket, lines: list[Request]) -> None:
             lines.append(request)
 
 
+def spawn(role: str, settings: Settings) -> subprocess.Popen[bytes]:
+    argv = [role, str(settings.folder), str(settings.port), str(settings.log_port), settings.signing_key]
+    return subprocess.Popen([sys.executable, "-c", CHILD, *argv])
+
+
 def start(folder: Path) -> Router:
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
     receiver.bind(("127.0.0.1", 0))
     key = service_key(MASTER, "business", "claims").hex()
     settings = Settings("business", "claims", key, folder=folder, port=free_port(), log_port=receiver.getsockname()[1])
-    process = subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(settings.port), str(settings.log_port), key])
+    process, large = spawn("haproxy", settings), spawn("large", settings)
     stubs = {name: Stub(name).start() for name in ("a1", "a2", "b1", "b2")}
     pods = tuple(Pod(name, "v1" if name < "b" else "v2", f"127.0.0.1:{stub.port}") for name, stub in stubs.items())
     first = Routing.model_validate({"generation": 1, "salt": "s1", "stable": {"version": "v1", "weight": 100}})
     wanted = [Desired(first, pods)]
     steward = Steward(settings, Runtime(settings.socket, settings.route_map), lambda: wanted[0])
-    router = Router(settings, process, stubs, steward, wanted)
+    router = Router(settings, process, large, stubs, steward, wanted)
     threading.Thread(target=collect, args=(receiver, router.lines), daemon=True).start()
-    until(settings.socket.exists)
+    until(lambda: settings.socket.exists() and settings.bodies.exists())
     return router
 
 
@@ -160,8 +171,7 @@ def start(folder: Path) -> Router:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
     router = start(tmp_path_factory.mktemp("run"))
     yield router
-    router.process.kill()
-    router.process.wait(5)
+    router.stop()
 
 
 @pytest.fixture
@@ -280,6 +290,9 @@ def test_headers_are_stripped_both_ways(router: Router) -> None:
         ({"body": b'{"n_discard": 7}'}, 400),
         ({"body": rb'{"n_\u0064iscard":7}'}, 400),
         ({"body": b'{"prompt": "\\"n_discard\\": 7", "metadata": {"n_discard": "7"}, "stream" : true}'}, 200),
+        ({"body": b'{"prompt": "' + b"x" * (SMALL_BODY - 13) + b'"}'}, 200),
+        ({"body": b'{"prompt": "' + b"x" * (SMALL_BODY - 12) + b'"}'}, 200),
+        ({"body": b'{"n_discard": 1, "prompt": "' + b"x" * (SMALL_BODY - 50) + b'"}'}, 400),
         ({"body": b'{"prompt": "' + b"x" * 1_000_000 + b'"}'}, 200),
         ({"body": b'{"prompt": "' + b"x" * 1_000_000 + b'", "n_discard": 7}'}, 400),
         ({"body": b'{"prompt": [' + b"1, " * 500_000 + b'1], "n_discard": 7}'}, 400),
@@ -334,6 +347,18 @@ def test_a_refusal_names_the_field_and_the_remedy(router: Router, body: bytes, n
     answer = router.ask("anna", body=body)
     assert answer.status == 400 and named in answer.body["error"]["message"]  # type: ignore[index]
     assert "patient" not in str(answer.body)
+
+
+def test_a_large_body_has_an_arm_an_id_and_another_try_like_any(router: Router) -> None:
+    subject, body = router.subject_of("v2"), b'{"prompt": "' + b"x" * 1_000_000 + b'"}'
+    router.stubs["b1"].mode = "mute"
+    answers = []
+    until(lambda: answers.append(router.ask(subject, body=body, X_Reference="C1")) or router.stubs["b1"].requests)
+    assert {(answer.status, answer.body["by"], answer.body["length"]) for answer in answers} == {(200, "b2", len(body))}
+    assert all(answer.headers["x-regimen-version"] == "v2" and "x-regimen-review-url" in answer.headers for answer in answers)
+    assert verify(MASTER, answers[0].headers["x-regimen-request-id"]).subject == subject_hash("s1", subject)
+    lines = router.logged(len(answers) + 1)
+    assert len(lines) == len(answers) + 1 and sum(line.failed for line in lines) == 1 and {line.version for line in lines} == {"v2"}
 
 
 VALUES = st.recursive(
@@ -478,13 +503,11 @@ def test_a_restart_is_made_good_and_a_new_agent_changes_nothing(router: Router, 
         other.process.wait(5)
         again.sync()
         assert not again.ready and not lives(other.settings.lock)
-        key, settings = other.settings.signing_key, other.settings
-        other.process = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), str(settings.port), str(settings.log_port), key])
+        other.process = spawn("haproxy", other.settings)
         until(lambda: again.sync() or again.ready)
         assert other.ask("anna").headers["x-regimen-version"] in {"v1", "v2"}
     finally:
-        other.process.kill()
-        other.process.wait(5)
+        other.stop()
 
 
 def test_stopping_finishes_requests_and_the_agent_stays_for_them(tmp_path: Path) -> None:
@@ -505,8 +528,7 @@ def test_stopping_finishes_requests_and_the_agent_stays_for_them(tmp_path: Path)
         with pytest.raises(HaproxyError):
             runtime.observe()
     finally:
-        other.process.kill()
-        other.process.wait(5)
+        other.stop()
 
 
 def test_what_still_runs_at_the_drain_timeout_is_cut_and_counted(tmp_path: Path) -> None:
@@ -526,8 +548,7 @@ def test_what_still_runs_at_the_drain_timeout_is_cut_and_counted(tmp_path: Path)
         assert other.process.wait(5) == 0
         assert [(line.cut, line.failed, line.total >= 4_000) for line in other.logged(1)] == [(True, True, True)]
     finally:
-        other.process.kill()
-        other.process.wait(5)
+        other.stop()
 
 
 def test_a_routing_that_cannot_be_carried_out_leaves_the_agent_ready(router: Router) -> None:

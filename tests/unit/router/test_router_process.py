@@ -1,4 +1,4 @@
-"""A whole router pod as two processes, HAProxy and the agent, in front of stub replicas and beside a stub of the Kubernetes API."""
+"""A whole router pod as processes of its own, HAProxies and the agent, in front of stub replicas and beside a stub of the Kubernetes API."""
 
 import json
 import math
@@ -35,6 +35,7 @@ SETTINGS = (
     "settings = Settings('business', 'claims', 'ab' * 32, folder=pathlib.Path(folder), port=int(port), agent_port=int(agent), log_port=int(log));"
 )
 HAPROXY = f"{SETTINGS} from regimen_router import haproxy; haproxy.run(settings)"
+LARGE = f"{SETTINGS} from regimen_router import large; large.run(settings)"
 AGENT = (
     f"{SETTINGS} from kubernetes import client; from regimen_router import agent, logs; here = client.Configuration(); here.host = url;"
     "here.client_side_validation = False; agent.connect = lambda: client.Configuration.set_default(here); logs.configure(); agent.run(settings)"
@@ -69,7 +70,7 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 @dataclass
 class Pod:
-    """Both processes; each can be killed and started again."""
+    """Its processes; each can be killed and started again."""
 
     folder: Path
     kubernetes: StubKubernetes
@@ -78,7 +79,7 @@ class Pod:
     routing: dict[str, Any] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
-        code = {"haproxy": HAPROXY, "agent": AGENT}[name]
+        code = {"haproxy": HAPROXY, "large": LARGE, "agent": AGENT}[name]
         argv = [sys.executable, "-c", code, str(self.folder), *map(str, self.ports), self.kubernetes.url]
         self.processes[name] = subprocess.Popen(argv)
 
@@ -155,8 +156,8 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     running = Pod(folder, kubernetes)
     running.processes["farm"] = subprocess.Popen(["haproxy", "-db", "-f", str(folder / "farm.cfg")])
     try:
-        running.start("haproxy")
-        running.start("agent")
+        for name in ("haproxy", "large", "agent"):
+            running.start(name)
         running.want(20)
         until(lambda: all(arm and len(arm.servers) == 2 for arm in (running.state().stable, running.state().candidate)))
         yield running

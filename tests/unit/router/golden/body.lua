@@ -1,16 +1,3 @@
--- Holds a request while its arm has no replica that is up. HAProxy itself queues only for replicas that are full, and answers 503
--- where there is none.
-local routes = Map.new("/run/regimen/route.map", Map._str)
-
-core.register_action("hold", { "http-req" }, function(txn)
-  local mine, slot = txn:get_var("txn.route"), txn:get_var("txn.slot")
-  for _ = 1, 30 * 20 do
-    local route = routes:lookup("current")
-    if route ~= nil and (route ~= mine or txn.f:nbsrv(slot) > 0) then return end
-    core.msleep(50)
-  end
-end, 0)
-
 -- Takes what is too large, up to 16777216 bytes, and then says so: a client that is still sending when the answer comes sees a broken
 -- connection and not the answer.
 core.register_service("too_large", "http", function(applet)
