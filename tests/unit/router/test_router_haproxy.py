@@ -357,8 +357,9 @@ def test_a_large_body_has_an_arm_an_id_and_another_try_like_any(router: Router) 
     assert {(answer.status, answer.body["by"], answer.body["length"]) for answer in answers} == {(200, "b2", len(body))}
     assert all(answer.headers["x-regimen-version"] == "v2" and "x-regimen-review-url" in answer.headers for answer in answers)
     assert verify(MASTER, answers[0].headers["x-regimen-request-id"]).subject == subject_hash("s1", subject)
-    lines = router.logged(len(answers) + 1)
-    assert len(lines) == len(answers) + 1 and sum(line.failed for line in lines) == 1 and {line.version for line in lines} == {"v2"}
+    # Every try is a line of its own, as many as b1 left without an answer.
+    lines, mute = router.logged(len(answers) + 1), router.stubs["b1"].requests
+    assert sum(line.failed for line in lines) == mute >= 1 and {line.version for line in lines} == {"v2"}
 
 
 VALUES = st.recursive(
