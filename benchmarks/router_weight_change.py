@@ -6,49 +6,16 @@ The whole router pod beside a stub of the Kubernetes API on the loopback: what a
 """
 
 import argparse
-import socket
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/unit/router"))
-from router_pod import REQUEST, Pod, farm, running
+from router_pod import Load, farm, running
 from stub_backend import free_port
-
-CLIENTS = 4
-
-
-class Load:
-    """Requests one after the other over a few connections: when each was sent, and the version that answered."""
-
-    def __init__(self, pod: Pod) -> None:
-        self.sent: list[tuple[float, str]] = []
-        self._pod, self._stop = pod, threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, number: int) -> None:
-        with socket.create_connection(("127.0.0.1", self._pod.ports[0]), timeout=30) as connection, connection.makefile("rb") as reader:
-            count = 0
-            while not self._stop.is_set():
-                count += 1
-                sent = time.monotonic()
-                connection.sendall(REQUEST.format(f"{number}-{count}").encode())
-                status = reader.readline()
-                headers = dict(line.rstrip().split(b": ", 1) for line in iter(reader.readline, b"\r\n"))
-                reader.read(int(headers[b"content-length"]))
-                self.sent.append((sent, headers[b"x-regimen-version"].decode() if b" 200 " in status else status.decode()))
-                time.sleep(0.002)
-
-    def close(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def main() -> None:
@@ -71,9 +38,9 @@ def main() -> None:
             time.sleep(0.2)
             seen = list(load.sent)
             requests += len(seen)
-            if failed := {version for _, version in seen} - {"v1", "v2"}:
+            if failed := {version for _, version, _ in seen} - {"v1", "v2"}:
                 raise SystemExit(f"answered {failed}")
-            took.append(max((sent - decided for sent, version in seen if version == "v2"), default=0.0))
+            took.append(max((sent - decided for sent, version, _ in seen if version == "v2"), default=0.0))
     print(f"{len(took)} changes, {requests} requests, none failed: last request on the candidate after median {statistics.median(took) * 1000:.0f} ms, "
           f"largest {max(took) * 1000:.0f} ms")  # fmt: skip
 

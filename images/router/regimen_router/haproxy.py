@@ -57,7 +57,7 @@ defaults
     option redispatch 1
     option abortonclose
     retries 3
-    timeout connect 1s
+    timeout connect 500ms
     timeout check 2s
     timeout client 15m
     timeout server 15m

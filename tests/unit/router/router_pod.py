@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,11 +51,11 @@ REQUEST = "POST /v1/completions HTTP/1.1\r\nhost: x\r\nx-subject: {}\r\ncontent-
 PIPELINED = 50
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 30, every: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @dataclass
@@ -133,6 +134,37 @@ class Pod:
 
         with ThreadPoolExecutor(4) as pool:
             return {name: version for part in pool.map(some, [subjects[start::4] for start in range(4)]) for name, version in part.items()}
+
+
+class Load:
+    """Requests one after the other over a few connections."""
+
+    def __init__(self, pod: Pod, clients: int = 4) -> None:
+        self.sent: list[tuple[float, str, float]] = []
+        """When, by which version, and how long it took."""
+        self._pod, self._stop = pod, threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, number: int) -> None:
+        with socket.create_connection(("127.0.0.1", self._pod.ports[0]), timeout=30) as connection, connection.makefile("rb") as reader:
+            count = 0
+            while not self._stop.is_set():
+                count += 1
+                sent = time.monotonic()
+                connection.sendall(REQUEST.format(f"{number}-{count}").encode())
+                status = reader.readline()
+                headers = dict(line.rstrip().split(b": ", 1) for line in iter(reader.readline, b"\r\n"))
+                reader.read(int(headers[b"content-length"]))
+                version = headers[b"x-regimen-version"].decode() if b" 200 " in status else status.decode()
+                self.sent.append((sent, version, time.monotonic() - sent))
+                time.sleep(0.002)
+
+    def close(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
 
 
 @contextmanager
