@@ -72,8 +72,6 @@ class Target:
     processor: float = 0
 
     def __post_init__(self) -> None:
-        self._connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-        self._reader = self._connection.makefile("rb")
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nx-subject: anna\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(BODY)}\r\n\r\n"
         self._request = head.encode() + BODY
 
@@ -89,6 +87,15 @@ class Target:
         return took
 
     def round(self, requests: int, kept: bool) -> None:
+        """Over a connection of its own, kept for the round; what opens it is not timed."""
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=120) as self._connection,
+            self._connection.makefile("rb") as self._reader,
+        ):
+            self.ask()
+            self._timed(requests, kept)
+
+    def _timed(self, requests: int, kept: bool) -> None:
         before = processor_seconds(self.pids)
         took = [self.ask() for _ in range(max(1, round(requests * self.share)))]
         if kept:

@@ -1,7 +1,7 @@
 """A second HAProxy, with buffers that hold a large body whole. It checks, and hands back to the first one what may pass.
 
 Buffers have one size in a process, and HAProxy copies a whole buffer for every request that it may have to repeat: large ones for all
-would cost every small request half a millisecond. Here a request is repeated, too, when the replica it was given to dies.
+would burden every small request. Here a request is repeated, too, when the replica it was given to dies.
 """
 
 import os

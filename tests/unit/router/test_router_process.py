@@ -88,3 +88,19 @@ def test_nothing_of_a_request_is_in_a_log_or_on_the_disk(pod: Pod) -> None:
     files = [file for file in pod.folder.iterdir() if file.is_file()]
     assert {"agent.log", "haproxy.log", "large.log", "route.map"} <= {file.name for file in files}
     assert not [file.name for file in files if "Zebulon" in file.read_text(errors="replace")]
+
+
+def test_without_the_process_for_large_bodies_small_ones_go_on(pod: Pod) -> None:
+    def ask(size: int) -> int:
+        connection = HTTPConnection("127.0.0.1", pod.ports[0], timeout=30)
+        connection.request("POST", "/v1/completions", b'{"prompt": "x"}' + b" " * size)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert [ask(size) for size in (0, 40_000)] == [200, 200]
+    pod.kill("large")
+    assert [ask(size) for size in (0, 40_000)] == [200, 503]
+    pod.start("large")
+    until(lambda: ask(40_000) == 200)
+    assert pod.ready()
