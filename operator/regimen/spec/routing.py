@@ -58,7 +58,10 @@ class ArmTraffic(Status):
     epoch: str
     requests: int
     errors: int = Field(description="Answers of 5xx, and attempts that failed, retried or not.")
+    cut: int = Field(0, description="Answers that ended early because their replica or the router stopped; errors count them too.")
     latency: list[int] = Field(description="Requests by latency: one count per bound of LATENCY_BUCKETS_MS and one beyond.")
+    first_token: list[int] = Field(default_factory=list, description="Requests by time until the answer began, in the same buckets.")
+    audited: int = Field(0, description="Requests drawn for audit.")
     subjects: dict[str, int] = Field(default_factory=dict, description="New requests by subject hash.")
 
 
@@ -70,6 +73,30 @@ class TrafficReport(Status):
     instance: str = Field(description="Unique per start of the agent.")
     sequence: int
     arms: list[ArmTraffic]
+    references: dict[str, bool] = Field(
+        default_factory=dict,
+        description="Records that were answered about, by keyed hash. True: an answer was not marked for audit, so a label may be influenced.",
+    )
+
+
+class RecordLabel(Status):
+    """What is known of one record of the business, by the keyed hash of its reference."""
+
+    reference: str
+    influenced: bool = Field(description="An answer that was not drawn for audit was given: the record's own label may follow it.")
+    version: str | None = Field(None, description="ModelVersion whose answer was labelled.")
+    audit: bool | None = Field(None, description="The labelled answer was drawn for audit: labelled before it was shown.")
+    predicted: str | None = None
+    expert: str | None = None
+    accepted: bool | None = None
+    edit_rate: float | None = None
+    satisfaction: float | None = None
+    received_at: datetime | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether a label of this record is free of the model's influence."""
+        return not self.influenced or bool(self.audit and self.expert is not None)
 
 
 class ArmEvidence(Status):
@@ -78,6 +105,7 @@ class ArmEvidence(Status):
     version: str
     requests: int = 0
     errors: int = 0
+    cut: int = 0
     subjects: int = 0
     audited: int | None = Field(None, description="Requests drawn for audit; None: not counted.")
     latency: list[int] = Field(default_factory=list)
