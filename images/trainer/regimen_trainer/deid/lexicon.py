@@ -1,10 +1,12 @@
-"""What words are names, places or plain English: gazetteers of three packages, read once, on first use.
+"""What words are names, places or plain English: gazetteers and dictionaries of four packages, read once, on first use.
 
-A word is judged by how often people are called so (US Census shares, in percent) against how often it is written at all (Google Books
-counts): nearly every `gonzalez` is a person, hardly any `may` is. The same with places, where a city's number of ZIP codes stands for
-its size. Nothing here knows the sentence around a word.
+A name is told from a word by a dictionary that keeps capitals (the SPECIALIST Lexicon of the National Library of Medicine, general English
+and medicine, as lemminflect carries it): what it knows in lower case is a word. A word that is a name too is judged by how often people are
+called so (US Census shares, in percent) against how often it is written at all (Google Books counts): hardly any `may` is a person. The
+same with places, where a city's number of ZIP codes stands for its size. Nothing here knows the sentence around a word.
 """
 
+import gzip
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cache
@@ -45,6 +47,23 @@ def word_counts() -> dict[str, int]:
     """How often English words are written."""
     lines = files("symspellpy").joinpath("frequency_dictionary_en_82_765.txt").read_text("utf-8-sig").splitlines()
     return {word: int(count) for word, _, count in (line.partition(" ") for line in lines) if count}
+
+
+@cache
+def english() -> frozenset[str]:
+    """Words of English and medicine in all their forms that are written in lower case, and so are no names by themselves."""
+    with (
+        files("lemminflect").joinpath("resources/lemma_lu.csv.gz").open("rb") as packed,
+        gzip.open(packed, "rt", encoding="utf-8") as lines,
+    ):
+        forms = (line.partition(",")[0] for line in lines)
+        return frozenset(form for form in forms if form.islower())
+
+
+@cache
+def medical_words() -> frozenset[str]:
+    """Drugs and diseases that are in no dictionary of English: images/trainer/medical_words.py writes the list."""
+    return frozenset(files("regimen_trainer.deid").joinpath("medical_words.txt").read_text("ascii").split())
 
 
 @cache
