@@ -11,6 +11,7 @@ import bz2
 import pickle
 import re
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ class _Data(pickle.Unpickler):
 def main() -> None:
     words = set[str]()
     for package, name, part in SOURCES:
-        with bz2.open(files(package).joinpath(name)) as file:  # type: ignore[arg-type]
-            for variant in _Data(file).load()[part]:
-                words.update(_WORD.findall(variant))
+        data = _Data(BytesIO(bz2.decompress(files(package).joinpath(name).read_bytes()))).load()
+        for variant in data[part]:
+            words.update(_WORD.findall(variant))
     names = name_weights()
     kept = sorted(word for word in words if word not in english() and word not in word_counts() and names.get(word, 0) < LIKELY)
     lines, line = [], ""

@@ -217,7 +217,7 @@ CODES = (
     recognizer(
         "VEHICLE",
         r"(?P<lead>\b(?:plates?|tags?|registered|registration|sedan|pickup|truck|van|motorcycle|suv|ems unit|ambulance|permit|vehicle)\b(?:\s(?:is|was|for|no|number|with|reads))*[\s:#(]+)"
-        r"(?=[A-Z\d -]{0,4}\d)(?:[A-Z]{2,3}[ -]\d{2,4}|\d{2,4}[ -][A-Z]{2,3}|\d[A-Z]{2}[ -][A-Z]\d{3})\b",
+        r"(?=[A-Z\d -]{0,4}\d)(?:[A-Z]{2,3}[ -]\d{2,4}|\d{2,4}[ -][A-Z]{2,3}|\d[A-Z]{2}[ -][A-Z]\d{3})(?![\w-])",
         lambda match: match["lead"] + tag("VEHICLE"),
         words="plate plates tag tags registered registration sedan pickup truck van motorcycle suv ems ambulance permit vehicle",
     ),
