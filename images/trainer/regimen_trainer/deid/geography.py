@@ -142,12 +142,12 @@ def _longest(match: re.Match[str], known: frozenset[str]) -> str:
 
 def _distinct(match: re.Match[str]) -> str:
     """A city wherever it stands, where its name can be nothing else."""
-    words = match[0].split(" ")
+    words = match["city"].split(" ")
     known = places().distinct
     for length in range(len(words), 0, -1):
         city = " ".join(words[:length])
         if _spelt(city) in known and not is_known(city.lower()):
-            return tag("PLACE") + match[0][len(city) :]
+            return match["lead"] + tag("PLACE") + match["city"][len(city) :]
     return match[0]
 
 
@@ -260,13 +260,15 @@ TOWNS = (
         words="in from near outside to visiting of",
         flags=0,
     ),
+)
+DISTINCT = (
     recognizer(
         "PLACE",
-        r"\b(?:[A-Z][a-z'’]+|[A-Z]['’][A-Z][a-z]+|[A-Z]{4,})(?:[ -](?:(?:of|de|du|qui) )?(?:d['’])?(?:[A-Z][a-z'’]+\.?|[A-Z]{2,}\.?)){0,2}",
+        r"(?P<lead>)(?P<city>\b(?:[A-Z][a-z'’]+|[A-Z]['’][A-Z][a-z]+|[A-Z]{4,})(?:[ -](?:(?:of|de|du|qui) )?(?:d['’])?(?:[A-Z][a-z'’]+\.?|[A-Z]{2,}\.?)){0,2})",
         _distinct,
-        shapes=("",),
         flags=0,
     ),
+    recognizer("PLACE", r"\b(?P<lead>(?:in|from|to|near|at)\s)(?P<city>[a-z]{4,}(?:\s[a-z]{3,})?)", _distinct, flags=0),
 )
 
 
@@ -275,4 +277,6 @@ _TOWNS = Cues(TOWNS)
 
 def towns(words: set[str], lower: str) -> list[Recognizer]:
     """What to try for a text with these words: nothing where none of them begins the name of a city."""
-    return [] if places().first_words.isdisjoint(words) else _TOWNS.of(words, lower)
+    known = places()
+    found = [] if known.first_words.isdisjoint(words) else _TOWNS.of(words, lower)
+    return found if known.distinct_first_words.isdisjoint(words) else [*found, *DISTINCT]

@@ -78,6 +78,7 @@ class Places(NamedTuple):
     """Cities whose names say by themselves that they are cities: no English, nobody's name."""
     counties: frozenset[str]
     first_words: frozenset[str]
+    distinct_first_words: frozenset[str]
     zip_codes: frozenset[str]
     """After their states' letters: `IL 60614`."""
 
@@ -205,6 +206,7 @@ def places() -> Places:
         frozenset(distinct),
         frozenset(counties),
         frozenset(first for city in cities if counts.get(first := city.split()[0], 0) < 20_000_000 or city == first),
+        frozenset(re.split("[^a-z]", city)[0] for city in distinct),
         frozenset(f"{row['state']} {row['zip_code']}" for row in rows),
     )
 

@@ -164,11 +164,14 @@ def mentions(words: set[str], text: str) -> bool:
     """Whether a text may hold a name at all; cheap, for most texts hold none."""
     if not words.isdisjoint(sure_names()) or not words.isdisjoint(TITLES) or not words.isdisjoint(CALLINGS):
         return True
-    return (
-        any(_seen(word)[2] > 0 for word in CAPITALS.findall(text))
-        or any(_seen(word)[2] > 1 for word in words)
-        or _JOINED.search(text) is not None
-    )
+    return any(map(_rouses, words)) or any(_seen(word)[2] > 0 for word in CAPITALS.findall(text)) or _JOINED.search(text) is not None
+
+
+@lru_cache(maxsize=100_000)
+def _rouses(word: str) -> bool:
+    """Whether a word in lower case is reason enough to look closer."""
+    weight = _weight(word)
+    return weight == SURE or (weight == LIKELY and word not in english())
 
 
 def spans(text: str) -> list[tuple[int, int]]:
@@ -307,7 +310,7 @@ def _continues(words: Sequence[_Word], index: int, small: bool) -> bool:
     if small:
         initial = len(word.text) == 1 and index + 1 < len(words) and words[index + 1].weight >= LIKELY and words[index - 1].weight >= LIKELY
         return word.text.islower() and (word.weight >= LIKELY or initial)
-    if word.text[0].isupper() and word.lower in family_names() | _SAINTS and word.lower not in NOT_FAMILIES:
+    if word.text[0].isupper() and (word.lower in family_names() or word.lower in _SAINTS) and word.lower not in NOT_FAMILIES:
         before = words[index - 1]
         if before.weight == SURE or before.lower in given_names() or len(before.text) == 1:
             return True
@@ -373,6 +376,8 @@ def _before(words: Sequence[_Word], first: int, text: str) -> int:
         return -1 if words[first].weight < SURE else 0
     if gap.strip(" ,") or (before.weight > 0 and before.text[0].isupper()):
         return 0
+    if before.lower in DEGREES and before.text.isupper() and gap == " ":
+        return 2
     if before.lower in CALLINGS:
         return 3 if words[first].weight != POSSIBLE else 1
     if before.lower in RELATIONS or (before.lower == "is" and first > 1 and words[first - 2].lower in RELATIONS | {"name"}):

@@ -8,7 +8,7 @@ import re
 from regimen_trainer.deid.recognizer import MANY_COLONS, MANY_HYPHENS, recognizer, tag
 
 _PHONE = r"(?:\+?1[-. ]?)?(?:\(\d{3}\)[-. ]?|\d{3}[-. /])\d{3}[-. ]\d{4}(?:,?\s?(?:x|ext\.?|extension)\s?\d+)?\b"
-_DIGIT_CUES = "zero oh one two three four five six seven eight nine double triple"
+_DIGIT_CUES = "zero oh four five six seven eight nine double triple"
 _DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|\d)"
 _LOOSE = r"(?:\+?\d[\d ().-]{5,18}\d)"
 _SPOKEN_SIGN = r"(?:dot|point|period|underscore|dash|hyphen|minus|plus)"

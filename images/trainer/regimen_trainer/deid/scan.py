@@ -23,7 +23,7 @@ RESIDUAL = Cues(
         recognizer(
             "URL", r"\w://\w|\bwww\.\w|\w\s?\.\s?(?:com|org|net|edu|gov)\b", shapes=("://", "www.", ".com", ".org", ".net", ".edu", ".gov")
         ),
-        recognizer("SSN", r"(?<![\w.-])\d{3}[-. ]\d{2}[-. ]\d{4}(?![\w-])", shapes=("-00-", " 00 ", ".00.")),
+        recognizer("SSN", r"\d(?<![\w.-].)\d\d[-. ]\d\d[-. ]\d{4}(?![\w-])", shapes=("-00-", " 00 ", ".00.")),
         recognizer(
             "PHONE", r"\(\d{3}\)\s?\d{3}[-. ]?\d{4}\b|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b", shapes=("(000)", "000-000", "000.000", "000 000")
         ),
@@ -46,7 +46,7 @@ RESIDUAL = Cues(
         recognizer("MRN", r"\b(?:MRN|SSN)\W{0,3}\d{4}", words="mrn ssn"),
     )
 )
-_CAPITALISED = re.compile(r"(?<![\w'’.-])[^\W\d_a-z][^\W\d_A-Z]{2,}(?:[-'’][^\W\d_]+)*")
+_CAPITALISED = re.compile(r"[^\W\d_a-z](?<![\w'’.-].)[^\W\d_A-Z]{2,}(?:[-'’][^\W\d_]+)*")
 _STARTS = re.compile(r"(?:^|[.:;?!\n\"“”(\[*•–-]|\d\))\s*$")
 
 
@@ -91,6 +91,6 @@ def _suspect(word: str) -> str:
     if len(lower) < 4:
         return ""
     parts = re.split("[-']", lower)
-    if all(is_known(part) or part in word_counts() for part in parts):
+    if all(map(is_known, parts)):
         return ""
-    return "amid" if is_misspelt(lower) else "anywhere"
+    return "amid" if is_misspelt(lower) or lower in word_counts() else "anywhere"
