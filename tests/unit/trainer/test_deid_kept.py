@@ -88,6 +88,8 @@ def test_clinical_text_stays(text: str) -> None:
         ("on 3/14/24", "DATE"),
         ("912-34-5678", "SSN"),
         ("MRN 88123", "MRN"),
+        ("agreed with Dawn again", "NAME"),
+        ("account 12AB", "CODE"),
         ("(312) 5550148", "PHONE"),
     ],
 )

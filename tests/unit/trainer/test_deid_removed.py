@@ -6,6 +6,11 @@ from regimen_trainer.deid import CLASSES, deidentify
 
 ROWS = {
     "NAME": [
+        ("I called Aoife back.", "Aoife"),
+        ("Thank you for referring Thaddeus to our clinic.", "Thaddeus"),
+        ("Foster mother is Will Small.", "Small"),
+        ("Seen with PA Delacroix.", "Delacroix"),
+        ('Bronwyn "Tiny" Lindqvist agreed.', "Tiny"),
         ("Patient Maria Gonzalez was seen today.", "Gonzalez"),
         ("Spoke with Dr. Whitfield about it.", "Whitfield"),
         ("spoke with okafor's wife linda about the claim", "linda"),
@@ -38,6 +43,8 @@ ROWS = {
         ("P.O. Box 1182", "1182"),
     ],
     "PLACE": [
+        ("He grew up in Yellowknife.", "Yellowknife"),
+        ("with his partner in tucson", "tucson"),
         ("Springfield, IL is home.", "Springfield"),
         ("She lives in Boston with family.", "Boston"),
         ("moved from springfield last year", "springfield"),
