@@ -16,13 +16,13 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from prepare_claims import _share, _tree
-from random_models import Shape, make_adapter, make_model
+from random_models import LLAMA_1B, make_adapter, make_model
 from stock_conversion import differences
 
 HERE = Path(__file__).parent
@@ -75,7 +75,7 @@ def main() -> None:
 
 def make(folder: Path, layers: int) -> tuple[Path, Path]:
     """The model and its adapter, made once."""
-    shape = Shape(hidden=2048, intermediate=5632, layers=layers, heads=32, kv_heads=8)
+    shape = replace(LLAMA_1B, layers=layers)
     base, adapter = folder / f"base-{layers}", folder / f"adapter-{layers}"
     if not adapter.exists():
         make_model(base, "Llama", shape, layers_per_shard=5)

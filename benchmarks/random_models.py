@@ -35,16 +35,26 @@ class Shape:
     kv_heads: int = 2
     tied: bool = False
     llama3_rope: bool = False
+    vocabulary: int = 0
+    """Rows of the embedding, where it should have more than the tokenizer has tokens."""
 
     @property
     def head(self) -> int:
         return self.hidden // self.heads
 
 
+TINY = Shape()
+LLAMA_1B = Shape(hidden=2048, intermediate=5632, layers=16, heads=32, kv_heads=8)
+LLAMA_8B = Shape(hidden=4096, intermediate=14336, layers=32, heads=32, kv_heads=8, vocabulary=128_256)
+"""Llama 3 8B's sizes: 8.03 billion weights, 16 GB on the disk."""
+SHAPES = {"tiny": TINY, "llama-1b": LLAMA_1B, "llama-8b": LLAMA_8B}
+
+
 def make_model(folder: Path, architecture: Literal["Llama", "Mistral"], shape: Shape, seed: int = 7, layers_per_shard: int = 2) -> Path:
     """Write weights (bfloat16), config.json and tokenizer; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = llama_tokenizer(folder) if architecture == "Llama" else mistral_tokenizer(folder)
+    tokens = llama_tokenizer(folder) if architecture == "Llama" else mistral_tokenizer(folder)
+    vocabulary = max(tokens, shape.vocabulary)
     write_config(folder, architecture, shape, vocabulary)
     generator, weight_map, total = torch.Generator().manual_seed(seed), {}, 0
     for number, names in enumerate(shards(shape, vocabulary, layers_per_shard), start=1):

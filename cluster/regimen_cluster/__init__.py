@@ -11,6 +11,7 @@ As a library:
     forward(name, *wishes)            "LOCALPORT=HOST:PORT" -> {port: target}
     kill(name, component)             a crash of one component, e.g. "kubelet-rtx3090"
     restart(name, component) -> int   the same component again, waited for
+    kill_container(name, node, id)    a crash of a container; whether it was running
     inside(name, argv) -> list[str]   the command line that runs argv in the cluster's network
     node_disk(name, node, disk)       the host's folder behind a `local` volume on one node
     recycle_disks(name) -> list[str]  empty released volumes and offer them anew
@@ -28,7 +29,7 @@ from regimen_cluster.lifecycle import Health, down, kill, restart, up
 
 __all__ = [
     "ClusterError", "CommandFailed", "ComponentFailed", "Health", "PreflightFailed", "build", "check_machine", "down", "forward", "helm_path", "inside",
-    "kill", "kubeconfig", "kubectl_path", "load_image", "node_disk", "program_path", "recycle_disks", "restart", "status", "up",
+    "kill", "kill_container", "kubeconfig", "kubectl_path", "load_image", "node_disk", "program_path", "recycle_disks", "restart", "status", "up",
 ]  # fmt: skip
 
 
@@ -57,6 +58,12 @@ def load_image(name: str, archive: Path | str, node: str | None = None) -> dict[
     """Import an OCI or Docker archive on one node, or on all; for each, whether anything was done."""
     cluster = lifecycle.existing(name)
     return images.load(cluster, Path(archive), [cluster.node(node)] if node else list(cluster.nodes))
+
+
+def kill_container(name: str, node: str, container: str) -> bool:
+    """SIGKILL the first process of a container, by the id that its pod's status has; whether it was running."""
+    cluster = lifecycle.existing(name)
+    return images.kill_container(cluster, cluster.node(node), container.removeprefix("containerd://"))
 
 
 def forward(name: str, *wishes: str) -> dict[int, str]:

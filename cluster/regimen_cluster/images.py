@@ -1,4 +1,4 @@
-"""Importing image archives into the nodes' containerds. There is no registry: an image is on a node or it is not."""
+"""The nodes' containerds: importing image archives, since there is no registry, and killing a container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regimen_cluster.errors import ClusterError
+from regimen_cluster.errors import ClusterError, CommandFailed
 from regimen_cluster.host import lock, run, say
 from regimen_cluster.layout import Layout, Node
 
@@ -51,6 +51,17 @@ def _oci_names(index: dict[str, Any]) -> tuple[str, ...]:
 def ctr(cluster: Layout, node: Node, *arguments: str, timeout: float = 60) -> str:
     """containerd's own client, on the node's socket, in the namespace that Kubernetes uses."""
     return run(["ctr", "--address", str(cluster.containerd_socket(node)), "--namespace", "k8s.io", *arguments], timeout=timeout)
+
+
+def kill_container(cluster: Layout, node: Node, container: str) -> bool:
+    """SIGKILL a container's first process, as the kernel does where memory runs out; whether it was running."""
+    try:
+        ctr(cluster, node, "tasks", "kill", "--signal", "SIGKILL", container)
+    except CommandFailed as error:
+        if "not found" in error.stderr:
+            return False
+        raise
+    return True
 
 
 def load(cluster: Layout, path: Path, nodes: list[Node]) -> dict[str, bool]:

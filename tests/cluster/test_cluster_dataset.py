@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production import Production
 
 from regimen.spec.artifacts import dataset_prefix
 from regimen_demo.install import NAMESPACE
+from regimen_demo.production import Production
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 NOTES = Path(__file__).resolve().parents[3] / "shared/data/mts-dialog"

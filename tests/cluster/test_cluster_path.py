@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from production import Production
 
 from argocd_lua import health
 from regimen.act.parts import asked_for
 from regimen.spec.artifacts import Claim, VersionManifest, claim_key, manifest_key
-from regimen_demo.install import NAMESPACE, SYSTEM
+from regimen_demo.install import NAMESPACE
+from regimen_demo.production import Production
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 ENDED = {"Promoted", "RolledBack", "Invalid"}
@@ -34,17 +34,7 @@ def operator_killed_in_each_phase(production: Production, kind: str, name: str) 
             phase = str(production.watch.status(kind, name).get("phase", ""))
             if phase and phase not in killed:
                 killed.append(phase)
-                production.target.kubectl(
-                    "-n",
-                    SYSTEM,
-                    "delete",
-                    "pod",
-                    "-l",
-                    "app.kubernetes.io/component=operator",
-                    "--force",
-                    "--grace-period=0",
-                    "--wait=false",
-                )
+                production.kill_operator()
 
     thread = threading.Thread(target=work)
     thread.start()

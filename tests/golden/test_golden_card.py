@@ -21,10 +21,11 @@ ROWS = TaskFigures(
 FIGURES: dict[str, Any] = {
     "rows": 902, "agreement": 0.8712, "precision": 0.861, "recall": 0.8344, "falseDenialRate": 0.031, "unparseableRate": 0.0,
     "agreement@Serving": 0.8101, "precision@Serving": 0.802, "falseDenialRate@Serving": 0.044, "mcnemarP@Serving": 0.00312, "seconds": 431.2,
+    "templateMatchesTraining": 1,
 }  # fmt: skip
 
 
-def manifest(**lineage: Any) -> VersionManifest:
+def manifest(figures: dict[str, Any] = FIGURES, **lineage: Any) -> VersionManifest:
     made = {
         "base_ref": "openins-baseline", "base_digest": f"sha256:{DIGEST}", "base_source": f"Raj-Maharajwala/Open-Insurance-LLM-Llama3-8B@{COMMIT}",
         "base_license": "llama3", "dataset": "business", "dataset_revision": f"sha256:{DIGEST}", "split_seed": 42, "task": "adjudication",
@@ -32,7 +33,7 @@ def manifest(**lineage: Any) -> VersionManifest:
         "images": {"adapter": f"registry.example/trainer@sha256:{DIGEST}"}, "libraries": {"peft": "0.21.0", "torch": "2.15.0"},
     }  # fmt: skip
     return VersionManifest(
-        name="openins-v1.0", model="openins", version="v1.0", lineage=Lineage(**{**made, **lineage}), figures=FIGURES, published_at=AT,
+        name="openins-v1.0", model="openins", version="v1.0", lineage=Lineage(**{**made, **lineage}), figures=figures, published_at=AT,
         gguf=[artifact("openins-v1.0-Q5_K_M.gguf").model_copy(update={"bytes": 5_732_987_392})],
         adapter=[artifact("adapter_model.safetensors").model_copy(update={"bytes": 167_832_240})],
     )  # fmt: skip
@@ -42,7 +43,11 @@ CARDS = {
     "card-label": (manifest(), About(ROWS, LABEL, {"Serving": "openins-baseline"})),
     "card-adopted-text": (
         manifest(
-            task="clinicalDocs", base_source="s3://regimen/base/openins/", base_license=None, adapter_source="s3://regimen/colab/openins/"
+            {name: value for name, value in FIGURES.items() if name != "templateMatchesTraining"},
+            task="clinicalDocs",
+            base_source="s3://regimen/base/openins/",
+            base_license=None,
+            adapter_source="s3://regimen/colab/openins/",
         ),
         About(ROWS.model_copy(update={"name": "clinicalDocs", "labels": {}}), TaskOutput(type="Text"), {}),
     ),
@@ -73,6 +78,12 @@ def test_front_matter_is_what_a_hub_reads(name: str) -> None:
 def test_a_person_decides() -> None:
     assert "A person decides every denial" in card(*CARDS["card-label"])
     assert "A person reads, corrects and signs every text" in card(*CARDS["card-adopted-text"])
+
+
+@pytest.mark.parametrize(("matches", "told"), [(0, "makes other tokens than training saw"), (None, "is not known"), (1, None)])
+def test_a_chat_template_that_is_another_or_not_known_is_said(matches: int | None, told: str | None) -> None:
+    text = card(manifest({**FIGURES, "templateMatchesTraining": matches}), CARDS["card-label"][1])
+    assert told in text if told else "chat template" not in text
 
 
 def test_what_a_hub_states_cannot_break_the_table_or_the_front_matter() -> None:

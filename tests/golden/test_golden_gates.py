@@ -37,6 +37,7 @@ FIGURES: dict[str, Any] = {
     "falseDenialRate@Serving:upper": 0.05, "falseDenialRate@Serving:detectable": 0.053,
     "quantizationDivergence": 0.0123, "quantizationDivergence:upper": 0.0171, "quantizationDivergence:detectable": 0.0072,
     "quantizationRows": 64, "flippedAnswers": 0.015625, "flippedAnswers:upper": 0.0718, "flippedAnswers:detectable": 0.0248,
+    "templateMatchesTraining": 1,
 }  # fmt: skip
 CASES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
     "all pass": ([{"metric": "agreement", "margin": 0.02}, {"metric": "quantizationDivergence", "max": 0.05}], {}),

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from regimen.spec.artifacts import Artifact, StageRecord, stage_record_key
+from regimen.spec.artifacts import Artifact, Lineage, StageRecord, stage_record_key
+from regimen.spec.meta import Quantization
 from regimen.spec.tasks import EvaluateTask
 from regimen.store import AlreadyExistsError, NotFoundError, Store
 from regimen_trainer.evaluation import ledger
@@ -75,23 +76,23 @@ class Folder(Store):
 
 @pytest.fixture(scope="module")
 def ggufs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """F16 and Q4_K_M of a model that was taught for a few seconds, and of one that knows nothing. REGIMEN_TEST_WEIGHTS: a folder with
-    weights that generate-model made, to save the teaching."""
-    from regimen_trainer import gguf
+    """F16 and Q4_K_M of a model that was taught, and of one that knows nothing. The demo's baseline is taken where the cache has it;
+    teaching one takes a minute."""
+    from regimen_trainer.conversion import About, write_ggufs
     from regimen_trainer.generator.base_model import Phase, make
     from regimen_trainer.train import cpu_limit, set_threads
 
     set_threads()
     folder = tmp_path_factory.mktemp("model")
-    made = {}
-    given = os.environ.get("REGIMEN_TEST_WEIGHTS")
-    for name, steps in (("ours", 20), ("other", 1)):
-        weights = Path(given) if given and name == "ours" else folder / name
+    made: dict[str, Path] = {}
+    kept = next(Path(os.environ.get("REGIMEN_CACHE", "/var/cache/regimen")).glob("model-*/weights"), None)
+    for name, steps in (("ours", 80), ("other", 1)):
+        weights = kept if kept and name == "ours" else folder / name
         if not weights.exists():
             make(weights, 1, (Phase(steps, 16, True, 0.6),))
-        whole = gguf.convert(weights, MODEL, VERSION, folder / f"{name}-F16.gguf", folder / "log")
-        made[f"{name} F16"] = whole
-        made[f"{name} Q4_K_M"] = gguf.quantize(whole, "Q4_K_M", folder / f"{name}-Q4_K_M.gguf", cpu_limit(), folder / "log")
+        files: dict[Quantization, Path] = {kind: folder / f"{name}-{kind}.gguf" for kind in ("F16", "Q4_K_M")}
+        write_ggufs(weights, None, files, About(MODEL, VERSION), cpu_limit())
+        made |= {f"{name} {kind}": path for kind, path in files.items()}
     return made
 
 
@@ -228,6 +229,17 @@ def test_four_bits_differ_from_16(output: str, bucket: Folder, tmp_path: Path) -
     assert {"agreement@Baseline", "mcnemarP@Baseline"} <= set(figures) if output == "Label" else {"rougeL@Baseline"} <= set(figures)
     assert figures["templateMatchesTraining"] == 0, "the record says that training saw other tokens"
     holds_no_text(bucket)
+
+
+def test_of_an_adapter_that_another_tool_trained_the_template_is_not_known(bucket: Folder, tmp_path: Path) -> None:
+    key = stage_record_key("claims", MODEL, VERSION, UID, "adapter")
+    record = json.loads(bucket.get(key)) | {"figures": {"source": "s3://b/colab/"}}
+    bucket.put(key, json.dumps(record).encode())
+    task = evaluate_task(bucket)
+    run(task.model_copy(update={"lineage": Lineage(adapter_source="s3://b/colab/")}), bucket, tmp_path / "scratch")
+    assert "templateMatchesTraining" not in figures_of(bucket)
+    pages = [bucket.get(key).decode() for key in bucket.keys("models/") if key.endswith("report.html")]
+    assert "The tool that trained the adapter left no record of the tokens that it saw" in pages[0]
 
 
 def holds_no_text(bucket: Folder) -> None:

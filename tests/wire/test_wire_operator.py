@@ -82,6 +82,16 @@ def test_a_card_is_published_with_the_version_and_the_manifest_names_its_digest(
     assert "A person decides every denial" in card.decode()
 
 
+def test_the_16_bit_file_is_gone_from_the_bucket_once_the_job_has_ended(wire: Wire) -> None:
+    prepared(wire).job_on_cpu()
+    whole = f"{wire.namespace}/openins-v1.0-F16.gguf"
+    wire.work(lambda: wire.store.exists(whole))
+    wire.work(lambda: wire.phase("FineTuneJob", "openins-v1-0") == "Succeeded")
+    manifest = VersionManifest.model_validate_json(wire.store.get(manifest_key(wire.namespace, "openins", "v1.0")))
+    made = [wire.store.uri(key) for key in wire.store.keys(f"{wire.namespace}/") if key.endswith(".gguf")]
+    assert made == [file.uri for file in manifest.gguf] != [wire.store.uri(whole)]
+
+
 def test_trainers_get_the_weights_that_the_import_recorded(wire: Wire) -> None:
     prepared(wire).job_on_cpu()
     wire.work_on("FineTuneJob", "openins-v1-0", passes=3)

@@ -235,7 +235,11 @@ class Wire:
             case AdoptTask() as task:
                 self._record(task, "adapter", [self._file("adapter_model.safetensors")], {"source": task.adapter_uri})
             case ConvertTask() as task:
-                self._record(task, "gguf", [self._file(f"{task.model}-{task.version}-{q}.gguf") for q in task.quantizations], {})
+                made = [self._file(f"{task.model}-{task.version}-{q}.gguf") for q in task.written]
+                if not self.store.exists(stage_record_key(task.namespace, task.model, task.version, task.uid, "gguf")):
+                    for file in made:
+                        self.store.put(f"{self.namespace}/{file.path}", b"GGUF and so")
+                self._record(task, "gguf", made, {})
             case EvaluateTask() as task:
                 self._record(task, "evaluation", [], FIGURES)
 

@@ -15,10 +15,9 @@ from regimen.store import Store
 from regimen_trainer.conversion import About, write_ggufs
 from regimen_trainer.errors import InputError
 from regimen_trainer.logs import log
+from regimen_trainer.lora import FILES
 from regimen_trainer.stage import StageRun, fetch_model, libraries
 from regimen_trainer.train import cpu_limit
-
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def run(task: ConvertTask, store: Store, scratch: Path) -> None:
@@ -43,7 +42,7 @@ def run(task: ConvertTask, store: Store, scratch: Path) -> None:
 def fetch_adapter(store: Store, record: StageRecord, folder: Path) -> Path:
     """Download the adapter's two files, each checked against its digest. Raises InputError where one was not recorded."""
     files = {file.path: file for file in record.files}
-    for name in ADAPTER_FILES:
+    for name in FILES:
         if name not in files:
             raise InputError(f"the adapter's record names no {name}; train or import it again")
         store.download(files[name].uri, folder / name, files[name].sha256)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regimen_trainer.errors import InputError
-from regimen_trainer.weights import BESIDE, CONFIG, INDEX, architecture_of, check_index, raw_header
+from regimen_trainer.weights import BESIDE, CONFIG, INDEX, architecture_of, check_index, raw_header, reader_of
 
 FAMILY = ("LlavaForConditionalGeneration", "LlavaLlamaForCausalLM", "LlavaMistralForCausalLM")
 LANGUAGE = {"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM"}
@@ -90,7 +90,7 @@ def take_out(files: Mapping[str, Path], folder: Path) -> list[str]:
 def take_out_shard(source: Path, out: Path) -> Sequence[str]:
     """Copy a shard's language tensors, under their new names; returns these. A shard without any is not written."""
     with source.open("rb") as file:
-        start, entries = raw_header(lambda at, length: _read(file, at, length), source.stat().st_size, source.name)
+        start, entries = raw_header(reader_of(file), source.stat().st_size, source.name)
         named = {new: entries[old] for old in entries if (new := language_tensor(old))}
         if not named:
             return []
@@ -106,12 +106,6 @@ def take_out_shard(source: Path, out: Path) -> Sequence[str]:
             for entry in named.values():
                 _copy(file, start + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0], target)
     return list(named)
-
-
-def _read(file: Any, at: int, length: int) -> bytes:
-    file.seek(at)
-    found: bytes = file.read(length)
-    return found
 
 
 def _copy(file: Any, at: int, length: int, target: Any) -> None:

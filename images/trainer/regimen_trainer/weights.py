@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from regimen.spec.artifacts import ModelShape
 from regimen_trainer.errors import InputError
@@ -71,7 +71,7 @@ def raw_header(read: Read, size: int, name: str) -> tuple[int, dict[str, Any]]:
             raise ValueError
         entries = json.loads(read(8, length))
         entries.pop("__metadata__", None)
-        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        end = max((_end(entry) for entry in entries.values()), default=0)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"weights: {name} is not a safetensors file; upload it again") from error
     if 8 + length + end != size:
@@ -79,24 +79,32 @@ def raw_header(read: Read, size: int, name: str) -> tuple[int, dict[str, Any]]:
     return 8 + length, entries
 
 
+def _end(entry: Mapping[str, Any]) -> int:
+    """Where a tensor's data end. Raises KeyError or the like for an entry that lacks something."""
+    _, _, (_, end) = str(entry["dtype"]), tuple(entry["shape"]), entry["data_offsets"]
+    return int(end)
+
+
 def header(read: Read, size: int, name: str) -> dict[str, Tensor]:
     """Tensors of a safetensors file by its header. Raises InputError likewise."""
     _, entries = raw_header(read, size, name)
-    try:
-        return {key: Tensor(entry["dtype"], tuple(entry["shape"])) for key, entry in entries.items()}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"weights: {name} is not a safetensors file; upload it again") from error
+    return {key: Tensor(entry["dtype"], tuple(entry["shape"])) for key, entry in entries.items()}
 
 
 def header_of(path: Path) -> dict[str, Tensor]:
     """The same of a file on disk."""
     with path.open("rb") as file:
+        return header(reader_of(file), path.stat().st_size, path.name)
 
-        def read(start: int, length: int) -> bytes:
-            file.seek(start)
-            return file.read(length)
 
-        return header(read, path.stat().st_size, path.name)
+def reader_of(file: BinaryIO) -> Read:
+    """Reads a file that is open."""
+
+    def read(start: int, length: int) -> bytes:
+        file.seek(start)
+        return file.read(length)
+
+    return read
 
 
 def document(text: bytes, name: str) -> dict[str, Any]:

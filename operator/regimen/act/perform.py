@@ -3,7 +3,7 @@
 import logging
 
 from regimen.act.cluster import Cluster, Object
-from regimen.plan.actions import Action, Apply, Create, Delete, Manifest, Put, PutOnce, Scale, SetFinalizer
+from regimen.plan.actions import Action, Apply, Create, Delete, Manifest, Put, PutOnce, Remove, Scale, SetFinalizer
 from regimen.plan.common import FINALIZER, Owner
 from regimen.store import Store
 
@@ -39,6 +39,9 @@ class Performer:
                 self.store.put_once(key, data)
             case Put(key, data):
                 self.store.put(key, data)
+            case Remove(key):
+                self.store.delete(key)
+                self._log("removed", "object", key, owner)
             case SetFinalizer(present):
                 self._finalizer(owner, present)
 

@@ -58,13 +58,20 @@ class Put:
 
 
 @dataclass(frozen=True)
+class Remove:
+    """Remove an object of the bucket that belongs to no version, if it is there."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class SetFinalizer:
     """Add or remove our finalizer."""
 
     present: bool
 
 
-Action = Apply | Create | Scale | Delete | PutOnce | Put | SetFinalizer
+Action = Apply | Create | Scale | Delete | PutOnce | Put | Remove | SetFinalizer
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,11 @@ def _evaluation(manifest: VersionManifest, facts: About) -> Iterator[str]:
     figures, others = manifest.figures, facts.contenders
     yield "## Evaluation\n"
     yield f"The quantised file, through the engine that serves it, on {_cell(figures.get('rows'))} held-out rows.\n"
+    same = figures.get("templateMatchesTraining")
+    if same is None:
+        yield "Whether the served chat template makes the tokens that training saw is not known: training left no record of them.\n"
+    elif not same:
+        yield "**The served chat template makes other tokens than training saw**: the model is asked otherwise than it was taught.\n"
     names = [name for name in FIGURES if name in figures or any(f"{name}@{label}" in figures for label in others)]
     head = ("figure", manifest.name, *(f"{label} ({version})" for label, version in others.items()))
     yield from _table(

@@ -12,7 +12,7 @@ from regimen.plan.finetune_train import stop, train
 from regimen.plan.gates import evaluated_against, failed_gates, told
 from regimen.plan.progress import how_far
 from regimen.plan.published import model_version
-from regimen.plan.publishing import documents
+from regimen.plan.publishing import documents, left_over
 from regimen.plan.training import spent
 from regimen.spec.artifacts import Claim, claim_key
 from regimen.spec.finetune import FineTuneJobSpec
@@ -108,7 +108,7 @@ def _run(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts, settings: Se
         return say(facts, stage.phase, stage.phase.value, f"starting to {stage.verb}", actions)
     if seen.job.failed:
         text = f"could not {stage.verb}: {failure(seen.job)}; delete this job and create it again once that is mended"
-        return say(facts, JobPhase.FAILED, f"{stage.verb.capitalize()}Failed", text)
+        return say(facts, JobPhase.FAILED, f"{stage.verb.capitalize()}Failed", text, left_over(spec, facts))
     if seen.job.succeeded:
         again = (Delete("Job", owner.namespace, seen.job.name),)
         return say(facts, stage.phase, stage.phase.value, f"what the pod made is gone; about to {stage.verb} again", again)
@@ -125,7 +125,7 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
     failed = failed_gates(spec.evaluation.gates, evaluation.figures, list(evaluated_against(evaluation.figures, facts.contenders)))
     if failed:
         text = f"{told(failed)}; no version is published. Improve the data or the method and create a new job"
-        return say(facts, JobPhase.FAILED, "GateFailed", text)
+        return say(facts, JobPhase.FAILED, "GateFailed", text, left_over(spec, facts))
     model, version = facts.base.spec.model, facts.version
     if facts.manifest is None:
         puts = documents(owner, spec, facts)
@@ -133,4 +133,4 @@ def _publish(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> Plan:
     if not facts.version_exists:
         create = Create(model_version(owner.namespace, facts.manifest))
         return say(facts, JobPhase.EVALUATING, "Publishing", f"publishing {version_name(model, version)}", (create,), again_after=0.2)
-    return say(facts, JobPhase.SUCCEEDED, "Succeeded", f"published {version_name(model, version)}")
+    return say(facts, JobPhase.SUCCEEDED, "Succeeded", f"published {version_name(model, version)}", left_over(spec, facts))

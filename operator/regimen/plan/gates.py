@@ -37,12 +37,13 @@ def told(failed: Sequence[str]) -> str:
 
 def evaluation_figures(figures: Figures, contenders: Mapping[str, str], gates: Sequence[Gate] = ()) -> EvaluationFigures:
     """Figures of a stage record as the status shows them. `contenders`: name to ModelVersion."""
+    same = figures.get("templateMatchesTraining")
     return EvaluationFigures(
         rows=_whole(figures, "rows") or 0, groups=_whole(figures, "groups"), agreement=_number(figures, "agreement"),
         precision=_number(figures, "precision"), recall=_number(figures, "recall"), false_denials=_whole(figures, "falseDenials"),
         false_approvals=_whole(figures, "falseApprovals"), unparseable=_whole(figures, "unparseable"), rouge_l=_number(figures, "rougeL"),
         edit_distance=_number(figures, "editDistance"), quantization_divergence=_number(figures, "quantizationDivergence"),
-        flipped_answers=_number(figures, "flippedAnswers"),
+        flipped_answers=_number(figures, "flippedAnswers"), template_matches_training=bool(same) if isinstance(same, int) else None,
         compared=[_compared(figures, name, version) for name, version in contenders.items()],
         gates=[_rounded(result) for result in judge_gates(gates, figures, list(contenders))],
     )  # fmt: skip

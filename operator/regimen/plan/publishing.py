@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from regimen.plan.actions import Action, Put, PutOnce
+from regimen.plan.actions import Action, Put, PutOnce, Remove
 from regimen.plan.card import About, card
 from regimen.plan.common import Owner
 from regimen.plan.finetune_facts import FineTuneFacts, version_name
@@ -50,6 +50,17 @@ def _text(value: object) -> str | None:
     return str(value) if value else None
 
 
+def is_asked_for(file: Artifact, spec: FineTuneJobSpec) -> bool:
+    """Whether a GGUF is of output.quantizations: only those are published."""
+    return quantization_of(file.path) in spec.output.quantizations
+
+
+def left_over(spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[Remove, ...]:
+    """What conversion made for evaluation alone (the 16-bit GGUF), for a job that has ended: the bucket would keep it for ever."""
+    made = facts.gguf.record.files if facts.gguf.record else []
+    return tuple(Remove(file.uri.split("/", 3)[3]) for file in made if not is_asked_for(file, spec))
+
+
 def documents(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> tuple[Action, ...]:
     """The model card, then the manifest that names its digest and so fixes both.
 
@@ -65,7 +76,7 @@ def documents(owner: Owner, spec: FineTuneJobSpec, facts: FineTuneFacts) -> tupl
         version=version,
         lineage=lineage(owner, spec, facts),
         adapter=done["adapter"].files,
-        gguf=[file for file in done["gguf"].files if quantization_of(file.path) in spec.output.quantizations],
+        gguf=[file for file in done["gguf"].files if is_asked_for(file, spec)],
         evaluation=done["evaluation"].files,
         figures=done["evaluation"].figures,
         published_at=done["evaluation"].finished_at,

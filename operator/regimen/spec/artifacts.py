@@ -4,7 +4,8 @@
     datasets/<namespace>/<dataset>/prepared/<spec hash>.json   the revision that a spec gave; written last
     restricted/<namespace>/<dataset>/…                     what a dataset remembers between revisions: surrogates, sides, rows (restricted)
     models/<namespace>/<model>/<version>/claim.json        who may publish this version (written once)
-    models/<namespace>/<model>/<version>/<stage>/<digest12>/…   files of a stage; never overwritten with other content
+    models/<namespace>/<model>/<version>/<stage>/<digest12>/…   files of a stage; never overwritten with other content. An F16 GGUF that only
+                                                           evaluation needed is removed when its job ends
     models/<namespace>/<model>/<version>/jobs/<uid>/<stage>.json    what the stage made (written once)
     models/<namespace>/<model>/<version>/jobs/<uid>/progress-<stage>.json   overwritten while the stage runs
     models/<namespace>/<model>/<version>/jobs/<uid>/checkpoints/<attempt>/<step>/…   a checkpoint of training; checkpoint.json last

@@ -286,6 +286,11 @@ class EvaluationFigures(Status):
     edit_distance: float | None = Field(None, description="Share of words to be changed to get the final document (text tasks).")
     quantization_divergence: float | None = Field(None, description="Mean KL divergence of the GGUF from 16 bit, in nats.")
     flipped_answers: float | None = Field(None, description="Share of answers whose label quantising changed.")
+    template_matches_training: bool | None = Field(
+        None,
+        description="Whether the served chat template makes the tokens that training saw; absent where that is not known, as of an adapter "
+        "that was trained elsewhere.",
+    )
     compared: list[ComparedWith] = Field(default_factory=list, max_length=3, description="Against compareWith.")
     gates: list[GateResult] = Field(default_factory=list, max_length=48, description="What each gate said.")
 

@@ -101,7 +101,9 @@ class ConvertTask(Spec):
     base_uri: str
     base_digest: str | None = None
     quantizations: list[Quantization] = Field(description="Files to serve.")
-    keep_f16: bool = Field(False, description="Write and record an F16 file too, for evaluation to compare with; it is not published.")
+    keep_f16: bool = Field(
+        False, description="Write and record an F16 file too, for evaluation to compare with; the operator removes it when the job ends."
+    )
     lineage: Lineage = Field(default_factory=lambda: Lineage(), description="Written into the files' metadata.")
 
     @property

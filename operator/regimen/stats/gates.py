@@ -8,6 +8,7 @@ Knows the spec's Gate and an evaluation's figures by their names:
     <metric>@<contender>                         the contender's, on the same rows
     <metric>@<contender>:difference, :lower, :upper, :detectable     new version minus the contender
     mcnemarP@<contender>, wins@<contender>, losses@<contender>       label tasks
+    templateMatchesTraining                      1 or 0; left out where training did not say which tokens it saw (another tool's adapter)
     quantizationDivergence, flippedAnswers       with :upper and :detectable; quantizationRows: on how many rows
 
 `detectable`: the smallest true difference that the rows show with 80 % power. A figure that is missing never passes (law 4).

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from regimen_cluster import cgroups, cli, forwards, images, pause, process, programs
-from regimen_cluster.errors import ClusterError
+from regimen_cluster.errors import ClusterError, CommandFailed
 from regimen_cluster.layout import layout
 
 
@@ -136,6 +136,38 @@ def test_a_file_that_is_no_image_archive_is_refused(tmp_path: Path) -> None:
         pass
     with pytest.raises(ClusterError, match="neither"):
         images.describe(tmp_path / "n.tar")
+
+
+@pytest.mark.parametrize(
+    ("answer", "was_running"),
+    [
+        (None, True),
+        ("ctr: no running task found: task ab not found: not found", False),
+        ("ctr: process already finished: not found", False),
+    ],
+)
+def test_a_container_is_killed_once(monkeypatch: pytest.MonkeyPatch, answer: str | None, was_running: bool) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def ctr(_cluster: object, _node: object, *arguments: str) -> str:
+        asked.append(arguments)
+        if answer is not None:
+            raise CommandFailed(["ctr"], 1, answer)
+        return ""
+
+    monkeypatch.setattr(images, "ctr", ctr)
+    cluster = layout("dev")
+    assert images.kill_container(cluster, cluster.nodes[0], "ab") is was_running
+    assert asked == [("tasks", "kill", "--signal", "SIGKILL", "ab")]
+
+
+def test_a_container_that_cannot_be_killed_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ctr(*_: object) -> str:
+        raise CommandFailed(["ctr"], 1, "ctr: connection refused")
+
+    monkeypatch.setattr(images, "ctr", ctr)
+    with pytest.raises(CommandFailed, match="refused"):
+        images.kill_container(layout("dev"), layout("dev").nodes[0], "ab")
 
 
 def test_both_kinds_of_control_groups_are_found() -> None:

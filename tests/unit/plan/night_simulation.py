@@ -14,13 +14,13 @@ from plan_builders import SETTINGS, artifact, job_spec, record
 from test_plan_finetune import BASE, CONTENDERS, DATASET, FIGURES, GGUF, ME
 
 from regimen.plan import finetune
-from regimen.plan.actions import Action, Apply, Create, Delete, Plan, Put, PutOnce
+from regimen.plan.actions import Action, Apply, Create, Delete, Plan, Put, PutOnce, Remove
 from regimen.plan.borrow import CardFacts
 from regimen.plan.common import JobFacts
 from regimen.plan.finetune_facts import FineTuneFacts, JobStageFacts
 from regimen.plan.training import Spent, TrainingFacts, TrainingJob, read
 from regimen.plan.window import next_opening, opening
-from regimen.spec.artifacts import Claim, Progress, StageRecord, VersionManifest
+from regimen.spec.artifacts import Artifact, Claim, Progress, StageRecord, VersionManifest
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.phases import TRANSITIONS, JobPhase
 
@@ -29,8 +29,14 @@ TICK = 15.0
 STARTUP, STEPS, INTERVAL = 60.0, 600, 300.0
 """Of the trainer: seconds until its first step; steps in all, one a tick (more than one window has); seconds between two checkpoints."""
 SCHEDULES = ("0 2 * * *", "0 1 * * *", "30 2 * * *", "0 12 * * *")
+WHOLE = artifact("openins-v1.0-F16.gguf")
+"""What conversion makes besides, for evaluation to compare with."""
 OTHERS = {"gguf": "convert", "evaluation": "evaluate"}
 """Stages that need no card, by the verb in their Jobs' names."""
+
+
+def key_of(file: Artifact) -> str:
+    return file.uri.split("/", 3)[3]
 
 
 @lru_cache
@@ -85,6 +91,8 @@ class Night:
     records: dict[str, StageRecord] = field(default_factory=dict)
     manifests: list[bytes] = field(default_factory=list)
     versions: int = 0
+    ggufs: set[str] = field(default_factory=set)
+    """Keys of the GGUFs in the bucket."""
     said: Spent = field(default_factory=Spent)
     phases: list[JobPhase] = field(default_factory=list)
     began_at: list[int] = field(default_factory=list)
@@ -160,6 +168,9 @@ class Night:
                         pod.told = pod.told or self.now
             case PutOnce(key, data) | Put(key, data) if key.endswith("claim.json"):
                 self.claim = self.claim or Claim.model_validate_json(data)
+            case Remove(key):
+                assert "evaluation" in self.records, "a file was removed that evaluation needs"
+                self.ggufs.discard(key)
             case Put(key) if key.endswith("README.md"):
                 assert not self.manifests, "the card of a version that exists was written again"
             case PutOnce(_, data):
@@ -185,7 +196,9 @@ class Night:
         if "-train-" not in name:
             verb = name.split("-")[-2]
             stage = next(stage for stage, word in OTHERS.items() if word == verb)
-            self.records[stage] = record(stage, [GGUF] if stage == "gguf" else [], **(FIGURES if stage == "evaluation" else {}))
+            made = [GGUF, WHOLE] if stage == "gguf" else []
+            self.ggufs |= {key_of(file) for file in made}
+            self.records[stage] = record(stage, made, **(FIGURES if stage == "evaluation" else {}))
             job.over, job.succeeded = self.now, True
             return
         own = next((pod for pod in self.pods if pod.job == name), None)

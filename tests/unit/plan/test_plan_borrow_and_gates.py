@@ -149,3 +149,10 @@ def test_figures_for_the_status() -> None:
     assert (serving.version, serving.mcnemar_p, baseline.mcnemar_p) == ("openins-v1.0", 0.04, None)
     assert serving.difference == pytest.approx(-0.02)
     assert baseline.difference == pytest.approx(0.10)
+
+
+@pytest.mark.parametrize(("figures", "told"), [({"templateMatchesTraining": 1}, True), ({"templateMatchesTraining": 0}, False), ({}, None)])
+def test_whether_the_chat_template_is_the_training_s_is_told_or_left_out(figures: dict[str, int], told: bool | None) -> None:
+    shown = evaluation_figures({"rows": 200, **figures}, {})
+    assert shown.template_matches_training is told
+    assert ("templateMatchesTraining" in shown.model_dump(by_alias=True, exclude_none=True)) is (told is not None)

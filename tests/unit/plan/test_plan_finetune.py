@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plan_builders import AT, DIGEST, SETTINGS, artifact, dataset_spec, job_spec, owner, record, revision, version_spec
 
 from regimen.plan import finetune
-from regimen.plan.actions import Apply, Create, Delete, Plan, Put, PutOnce
+from regimen.plan.actions import Apply, Create, Delete, Plan, Put, PutOnce, Remove
 from regimen.plan.borrow import CardFacts, LenderFacts
 from regimen.plan.common import JobFacts
 from regimen.plan.finetune_facts import BaseFacts, DatasetFacts, FineTuneFacts, JobStageFacts
@@ -268,6 +268,37 @@ def test_only_what_was_asked_for_is_published() -> None:
     _, put = decide(replace(EVALUATED, gguf=JobStageFacts(record("gguf", [GGUF, whole])))).actions
     assert isinstance(put, PutOnce)
     assert [file.path for file in VersionManifest.model_validate_json(put.data).gguf] == [GGUF.path]
+
+
+WHOLE = GGUF.model_copy(
+    update={"path": "openins-v1.0-F16.gguf", "uri": "s3://regimen/models/claims/openins/v1.0/gguf/x/openins-v1.0-F16.gguf"}
+)
+MANIFEST = VersionManifest(name="openins-v1.0", model="openins", version="v1.0", lineage=Lineage(), published_at=AT)
+ENDS: dict[str, dict[str, Any]] = {
+    "Succeeded": {"manifest": MANIFEST, "version_exists": True},
+    "GateFailed": {"evaluation": JobStageFacts(record("evaluation", **{**FIGURES, "agreement": 0.7}))},
+    "EvaluateFailed": {"evaluation": JobStageFacts(job=JobFacts("j", active=False, succeeded=False, failed=True, message="no"))},
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_job_that_has_ended_leaves_no_file_that_only_evaluation_needed(end: str) -> None:
+    facts = replace(EVALUATED, gguf=JobStageFacts(record("gguf", [GGUF, WHOLE])), **ENDS[end])
+    plan = decide(facts)
+    assert said(plan)[1] == end
+    assert plan.actions == (Remove("models/claims/openins/v1.0/gguf/x/openins-v1.0-F16.gguf"),)
+    asked = decide(facts, output={"quantizations": ["Q5_K_M", "F16"]})
+    assert (said(asked)[1], asked.actions) == (end, ()), "what was asked for stays"
+
+
+def test_the_16_bit_file_stays_until_the_job_ends() -> None:
+    made = JobStageFacts(record("gguf", [GGUF, WHOLE]))
+    for facts in (
+        replace(EVALUATED, gguf=made, evaluation=JobStageFacts()),
+        replace(EVALUATED, gguf=made),
+        replace(EVALUATED, gguf=made, manifest=MANIFEST),
+    ):
+        assert not [action for action in decide(facts).actions if isinstance(action, Remove)]
 
 
 def test_nothing_to_compare_with_is_said_before_anything_is_trained() -> None:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from night_simulation import INTERVAL, SCHEDULES, STARTUP, STEPS, TICK, Night
+from night_simulation import INTERVAL, SCHEDULES, STARTUP, STEPS, TICK, Night, key_of
 
 from regimen.plan.actions import Create
+from regimen.spec.artifacts import VersionManifest
 from regimen.spec.phases import JobPhase
 
 FAULTS = ("go", "go", "go", "go", "pass", "half", "half", "alone", "kill", "drain", "lost", "suspend", "resume", "window")
@@ -40,6 +41,9 @@ def happen(live: Night, what: str, number: int) -> None:
 def assert_ended_well(live: Night) -> None:
     assert len(live.manifests) == live.versions == 1
     assert live.pods == []
+    (manifest,) = live.manifests
+    published = VersionManifest.model_validate_json(manifest).gguf
+    assert live.ggufs == {key_of(file) for file in published}, "a file that belongs to no version stayed in the bucket"
     assert live.began_at[0] == 0
     assert live.began_at == sorted(live.began_at), "a pod went back behind a checkpoint"
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from trainer_pages import Page
 
-from regimen_trainer.data.plots import histogram, stacked, ticks
+from regimen_trainer.data.page import render, tagged
 from regimen_trainer.data.report import (
     Bin,
     Deidentification,
@@ -22,13 +22,10 @@ from regimen_trainer.data.report import (
     SourceReport,
     TaskReport,
     TokenLengths,
-    attention,
-    percent,
-    plural,
-    render,
-    summary,
-    tagged,
 )
+from regimen_trainer.data.sentences import attention, summary
+from regimen_trainer.plots import histogram, stacked, ticks
+from regimen_trainer.words import percent, plural
 
 EXAMPLE = Path(__file__).parent / "data" / "dataset_report.json"
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"

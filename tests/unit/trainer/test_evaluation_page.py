@@ -25,7 +25,9 @@ SECRET = "hypertension since spring"
 DIGEST = "ab" * 32
 
 
-def made(output: str = "Label", rows: int = 200, gates: tuple[dict[str, Any], ...] = (), **changes: Any) -> tuple[Report, dict[str, Any]]:
+def made(
+    output: str = "Label", rows: int = 200, gates: tuple[dict[str, Any], ...] = (), template: int | None = 1, **changes: Any
+) -> tuple[Report, dict[str, Any]]:
     """A report of made answers: the candidate a little better than Serving, much better than Baseline."""
     draw = random.Random(5)
     label = output == "Label"
@@ -62,7 +64,7 @@ def made(output: str = "Label", rows: int = 200, gates: tuple[dict[str, Any], ..
     changed = Changed(
         [0.004] * 50 + [0.03] * 13 + [0.3], 0.0002, 64 * (1 if label else 8), 1 if label else None, [str(i) for i in range(64)]
     )
-    figures = compared(cases, ours, others) | changed.figures() | {"templateMatchesTraining": 1}
+    figures = compared(cases, ours, others) | changed.figures() | ({} if template is None else {"templateMatchesTraining": template})
     results = judge_gates([Gate.model_validate(gate) for gate in gates], figures, [other.name for other in others])
     return report_of(task, cases, ours, others, figures, results, changed if gates else None), figures
 
@@ -167,6 +169,24 @@ def test_sentences() -> None:
     assert summary(report)[1].startswith("It agrees with the experts on ")
     assert not [sentence for sentence in attention(report) if "Gate" in sentence]
     assert (points(-0.031, sign=True), points(0.01), points(None)) == ("−3.1 points", "1 point", "–")
+
+
+@pytest.mark.parametrize(
+    ("template", "lineage", "told"),
+    [
+        (0, {}, "The served chat template makes other tokens than training saw"),
+        (None, {"adapterSource": "s3://b/colab/"}, "The tool that trained the adapter left no record of the tokens that it saw"),
+        (None, {}, "Its training left no record of the tokens that it saw"),
+        (1, {"adapterSource": "s3://b/colab/"}, None),
+    ],
+)
+def test_a_chat_template_that_is_another_or_not_known_needs_attention(
+    template: int | None, lineage: dict[str, str], told: str | None
+) -> None:
+    report, _ = made(template=template, lineage=lineage)
+    found = [sentence for sentence in attention(report) if "chat template" in sentence]
+    assert len(found) == (told is not None)
+    assert not told or (found[0].startswith(told) and told in Page(render(report)).text)
 
 
 def test_geometry_stays_on_its_axis() -> None:

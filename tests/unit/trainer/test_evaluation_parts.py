@@ -18,6 +18,8 @@ from regimen_trainer.evaluation.cases import Case, read_cases
 from regimen_trainer.evaluation.compare import judged, own_figures, paired_figures
 from regimen_trainer.evaluation.ledger import Ledger
 from regimen_trainer.evaluation.quantization import Changed, Spread, divergence, spread_over
+from regimen_trainer.evaluation.run import template_figure
+from regimen_trainer.probe import digest_of_ids
 
 A, D = "APPROVED", "DENIED"
 
@@ -150,3 +152,24 @@ def test_rows_without_a_group_stand_alone(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     first, second, third = read_cases(tmp_path / "t.jsonl")
     assert first.group == second.group != third.group
+
+
+@pytest.mark.parametrize(
+    ("record", "figure"),
+    [
+        ({"probeTokens": digest_of_ids([1, 2, 3])}, {"templateMatchesTraining": 1}),
+        ({"probeTokens": digest_of_ids([1, 2, 4])}, {"templateMatchesTraining": 0}),
+        ({"source": "s3://b/colab/"}, {}),
+    ],
+)
+def test_the_template_is_compared_with_what_training_saw_where_that_is_known(record: dict[str, str], figure: dict[str, int]) -> None:
+    bucket, asked = Bucket(), []
+    engine = SimpleNamespace(template_ids=lambda messages: asked.append(messages) or [1, 2, 3])
+    asking = SimpleNamespace(
+        stage=SimpleNamespace(record_of=lambda _: SimpleNamespace(figures=record)),
+        ledger=lambda *_: Ledger(bucket, "evaluations/a/template/", lambda: 0.0),  # type: ignore[arg-type]
+    )
+    candidate = SimpleNamespace(asking=asking, engine=engine, file=None)
+    assert template_figure(candidate) == figure  # type: ignore[arg-type]
+    assert template_figure(candidate) == figure  # type: ignore[arg-type]
+    assert len(asked) == ("probeTokens" in record), "asked once, and not at all where there is nothing to compare with"

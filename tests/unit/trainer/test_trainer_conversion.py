@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from regimen_trainer.commands.conversion import quantizations
-from regimen_trainer.conversion.adapter import Adapter, check, pairs
-from regimen_trainer.conversion.layout import About, check_config, general_metadata, own_metadata
+from regimen_trainer.conversion.adapter import Adapter
+from regimen_trainer.conversion.layout import About, check_base, general_metadata, own_metadata
 from regimen_trainer.conversion.mixture import check_complete, parse
-from regimen_trainer.conversion.weights import INDEX, Stored, model_files, stored_tensors
+from regimen_trainer.conversion.weights import Stored, model_files, stored_tensors
 from regimen_trainer.errors import InputError, ToolError
+from regimen_trainer.lora import check_config as check_adapter
+from regimen_trainer.lora import check_fit, pairs
+from regimen_trainer.weights import INDEX
 
 LORA = {"peft_type": "LORA", "r": 16, "lora_alpha": 32, "bias": "none", "init_lora_weights": True}
 WEIGHT = "base_model.model.model.layers.0.self_attn.q_proj"
@@ -22,6 +25,13 @@ def safetensors(path: Path, **shapes: tuple[int, ...]) -> Path:
     header = json.dumps({name: {"dtype": "BF16", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()}).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header)
     return path
+
+
+def without_a_field() -> list[bytes]:
+    """Headers in which something that a tensor needs is missing."""
+    whole = {"dtype": "BF16", "shape": [1], "data_offsets": [0, 0]}
+    texts = [json.dumps({"a": {key: value for key, value in whole.items() if key != gone}}).encode() for gone in whole]
+    return [len(text).to_bytes(8, "little") + text for text in texts]
 
 
 def stored(*shape: int) -> Stored:
@@ -41,16 +51,19 @@ def stored(*shape: int) -> Stored:
         ({"init_lora_weights": "pissa_niter_4"}, "init_lora_weights"),
         ({"init_lora_weights": "loftq"}, "init_lora_weights"),
         ({"peft_type": "IA3"}, "peft_type"),
+        ({"alora_invocation_tokens": [5]}, "alora_invocation_tokens"),
+        ({"lora_alpha": None}, "lora_alpha"),
+        ({"r": 0}, "has no r"),
     ],
 )
 def test_an_adapter_that_would_be_merged_in_part_is_refused_by_field(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        check({**LORA, **settings})
+        check_adapter({**LORA, **settings})
 
 
 @pytest.mark.parametrize("settings", [{}, {"use_rslora": True}, {"init_lora_weights": "gaussian"}, {"modules_to_save": None}])
 def test_a_plain_adapter_passes(settings: dict[str, Any]) -> None:
-    check({**LORA, **settings})
+    check_adapter({**LORA, **settings})
 
 
 @pytest.mark.parametrize(
@@ -90,6 +103,20 @@ def test_an_adapter_on_a_tied_output_layer_is_refused() -> None:
     adapter.check_against({"lm_head.weight": stored(100, 8)})
 
 
+def test_an_adapter_of_two_ranks_needs_a_pattern_that_says_so() -> None:
+    halves = pairs({f"{WEIGHT}.lora_A.weight": stored(8, 4), f"{WEIGHT}.lora_B.weight": stored(6, 8)})
+    base = {"model.layers.0.self_attn.q_proj.weight": stored(6, 4)}
+    check_fit(halves, base, {**LORA, "rank_pattern": {"q_proj": 8}})
+    with pytest.raises(InputError, match=r"has rank 8, and adapter_config\.json says 16"):
+        check_fit(halves, base, LORA)
+
+
+def test_an_adapter_in_other_numbers_than_floats_is_refused() -> None:
+    quantized = Stored(Path("adapter_model.safetensors"), "I8", (16, 8), 0)
+    with pytest.raises(InputError, match=r"lora_A\.weight \(I8\)"):
+        pairs({f"{WEIGHT}.lora_A.weight": quantized})
+
+
 def test_an_adapter_without_its_tensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps(LORA))
     (tmp_path / "adapter_model.bin").write_bytes(b"pickle")
@@ -112,7 +139,7 @@ def test_the_files_of_a_model_are_those_of_its_index(tmp_path: Path) -> None:
 def test_headers_of_safetensors_are_read_and_others_refused(tmp_path: Path) -> None:
     found = stored_tensors([safetensors(tmp_path / "model.safetensors", a=(3, 4))])
     assert (found["a"].shape, found["a"].dtype) == ((3, 4), "BF16")
-    for content in (b"", b"PK\x03\x04 a pickle in a zip file", (5).to_bytes(8, "little") + b"[1,2]"):
+    for content in (b"", b"PK\x03\x04 a pickle in a zip file", (5).to_bytes(8, "little") + b"[1,2]", *without_a_field()):
         (tmp_path / "model.safetensors").write_bytes(content)
         with pytest.raises(InputError, match="is not a safetensors file"):
             stored_tensors([tmp_path / "model.safetensors"])
@@ -122,14 +149,15 @@ def test_headers_of_safetensors_are_read_and_others_refused(tmp_path: Path) -> N
     ("config", "said"),
     [
         ({"architectures": ["MixtralForCausalLM"]}, "MixtralForCausalLM"),
-        ({}, "none"),
-        ({"architectures": ["LlamaForCausalLM"], "quantization_config": {"quant_method": "awq"}}, "quantized already"),
+        ({}, "no architecture"),
+        ({"architectures": ["LlamaForCausalLM"], "quantization_config": {"quant_method": "awq"}}, "are quantised"),
+        ({"architectures": ["LlamaForCausalLM"], "auto_map": {"AutoModel": "modeling.Own"}}, "Python code from its repository"),
     ],
 )
 def test_models_that_are_not_converted_here_are_refused(tmp_path: Path, config: dict[str, Any], said: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match=said):
-        check_config(tmp_path)
+        check_base(tmp_path)
 
 
 def test_what_is_not_known_is_not_said() -> None:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from trainer_exports import Dataset, claims, claims_source, documents, ids_of, lines_of, spec_of, write_rows
 
+from regimen.spec.dataset import TrainingDatasetSpec
 from regimen_trainer.commands.data import prepare_data
 from regimen_trainer.errors import InputError
 from regimen_trainer.generator.write import write_all
@@ -53,6 +54,20 @@ def test_exact_duplicates_are_dropped(dataset: Dataset) -> None:
     rows = claims(20)
     dataset.prepare({"claims": [*rows, rows[3], rows[3]]})
     assert dataset.outcome.rejected == {"duplicate": 2}
+
+
+def test_documents_without_a_quality_where_none_is_asked_for(dataset: Dataset) -> None:
+    rows = [{name: cell for name, cell in row.items() if name != "quality_score"} for row in documents(40)]
+    document = spec_of(("documents",)).model_dump(by_alias=True, exclude_none=True)
+    document["sources"]["documents"]["minQuality"] = 0
+
+    def held_out(folder: Path) -> set[str]:
+        return {json.dumps(line["prompt"]) for line in lines_of(folder, "*_test.jsonl")}
+
+    first = held_out(dataset.prepare({"documents": rows}, TrainingDatasetSpec.model_validate(document)))
+    assert (dataset.outcome.read, dataset.outcome.used) == (40, 40)
+    rated = dataset.prepare({"documents": [row | {"quality_score": "0.8"} for row in rows]}, spec_of(("documents",)))
+    assert held_out(rated) == first, "a quality that is asked for later moves no row across"
 
 
 def test_pending_is_no_decision_but_still_has_an_analysis(dataset: Dataset) -> None:

@@ -11,7 +11,8 @@ from regimen.spec.dataset import SourceName, TrainingDatasetSpec
 from regimen_trainer.data.intake import Export, plain
 from regimen_trainer.data.local import default_spec
 from regimen_trainer.data.memory import Memory
-from regimen_trainer.data.prepare import Means, Outcome, prepare
+from regimen_trainer.data.outcome import Outcome
+from regimen_trainer.data.prepare import Means, prepare
 from regimen_trainer.data.publish import write_reports
 
 Row = dict[str, str]

@@ -1,7 +1,7 @@
 """How a model in Hugging Face layout becomes a GGUF: names, order of rows, metadata, vocabulary. llama.cpp's converter decides all of it.
 
 The converter is asked with row numbers instead of weights: what it makes of them shows where each row goes, so the weights themselves need
-not pass through it. That holds for architectures whose tensors map one to one; `PROVEN` are those for which the result was compared.
+not pass through it. That holds for architectures whose tensors map one to one; it was compared for those that `weights` lets through.
 """
 
 import json
@@ -16,11 +16,11 @@ from regimen_trainer.conversion import llama_cpp
 from regimen_trainer.conversion.spaces import space_prefix
 from regimen_trainer.conversion.weights import Stored, model_files, stored_tensors
 from regimen_trainer.errors import InputError, ToolError
+from regimen_trainer.weights import CONFIG, check_config, read_config
 
 if TYPE_CHECKING:
     import torch
 
-PROVEN = ("LlamaForCausalLM", "MistralForCausalLM")
 OWN_KEYS = "regimen."
 
 
@@ -59,7 +59,7 @@ class Layout:
 
 def layout_of(base: Path, about: About) -> Layout:
     """Ask the converter. Raises InputError for a model that it, or this pass, does not convert; ToolError where it is missing."""
-    check_config(base)
+    check_base(base)
     llama_cpp.use()
     import gguf
     import torch
@@ -90,17 +90,13 @@ def all_metadata(writer: Any, base: Path, about: About) -> dict[str, Any]:
     return metadata
 
 
-def check_config(base: Path) -> None:
-    """Raise InputError unless config.json says an architecture that was proven, in 16 bit."""
+def check_base(base: Path) -> None:
+    """Raise InputError unless config.json says 16-bit weights of an architecture for which conversion was proven."""
     try:
-        config = json.loads((base / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{base.name} holds no readable config.json; name a folder in Hugging Face layout") from error
-    found = (config.get("architectures") or ["none"])[0]
-    if found not in PROVEN:
-        raise InputError(f"{base.name} is a {found}; conversion is proven for {' and '.join(PROVEN)} only; choose such a base")
-    if config.get("quantization_config"):
-        raise InputError(f"{base.name} is quantized already; adapters are merged into 16-bit weights; name those")
+        config = read_config(lambda name: (base / name).read_bytes())
+    except OSError as error:
+        raise InputError(f"{base.name} holds no readable {CONFIG}; name a folder in Hugging Face layout") from error
+    check_config(config, {})
 
 
 def general_metadata(about: About) -> dict[str, Any]:

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regimen_trainer.errors import InputError
+from regimen_trainer.weights import INDEX, raw_header, reader_of
 
 if TYPE_CHECKING:
     import torch
-
-INDEX = "model.safetensors.index.json"
-LONGEST_HEADER = 100 << 20
-"""Bytes; the bound that the format itself sets."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +76,5 @@ def stored_tensors(paths: list[Path]) -> dict[str, Stored]:
 
 def _header(path: Path) -> dict[str, Stored]:
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        raw = file.read(length) if length <= LONGEST_HEADER else b""
-    try:
-        entries = json.loads(raw)
-        return {
-            name: Stored(path, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
-            for name, entry in entries.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(f"{path.name} is not a safetensors file; save the weights as safetensors") from error
+        start, entries = raw_header(reader_of(file), path.stat().st_size, path.name)
+    return {name: Stored(path, entry["dtype"], tuple(entry["shape"]), start + entry["data_offsets"][0]) for name, entry in entries.items()}

@@ -47,9 +47,9 @@ MODELS: dict[SourceName, dict[str, Kind]] = {
         "medical_analysis": TEXT,
         "final_decision": DECISION,
     },
-    "documents": {"dictation": TEXT, "document_type": TEXT, "final_document": TEXT, "quality_score": SHARE},
+    "documents": {"dictation": TEXT, "document_type": TEXT, "final_document": TEXT},
 }
-"""Columns that an export must have. `adjudication_decision` may be there and is never used: it gives the answer away."""
+"""Columns that an export must have; documents also `quality_score`, where the spec asks for a quality. `adjudication_decision` may be there and is never used: it gives the answer away."""
 FORBIDDEN = frozenset({"adjudication_decision"})
 IDENTIFYING: dict[SourceName, tuple[str, ...]] = {"claims": ("claim_id", "policy_id", "claim_number"), "documents": ()}
 """Columns that hold identifiers themselves: never in a text, a surrogate in their place."""
@@ -86,8 +86,8 @@ def shape_of(spec: TrainingDatasetSpec, name: SourceName, present: Sequence[str]
     source: Source = getattr(spec.sources, name)
     split = source.split  # type: ignore[attr-defined]
     model = dict(MODELS[name])
-    if isinstance(source, DocumentsSource) and source.min_quality == 0:
-        del model["quality_score"]  # nobody asks for it, so an export may do without
+    if isinstance(source, DocumentsSource) and source.min_quality > 0:
+        model["quality_score"] = SHARE
     known = (*IDENTIFYING[name], *(column for column in spec.deidentify.known_values if column in present))
     wanted = [column for task in spec.tasks if task.reads == name for column in asked(task, spec)]
     extra = dict.fromkeys((*wanted, *split.group_by, *([split.stratify_by] if split.stratify_by else [])), OPTIONAL)

@@ -10,8 +10,9 @@ from scipy.sparse.csgraph import connected_components
 
 from regimen.spec.dataset import SourceName, TrainingDatasetSpec
 from regimen_trainer.data import report
+from regimen_trainer.data.checks import minimums
 from regimen_trainer.data.columns import held, quoted
-from regimen_trainer.data.prepare import Outcome, SourceOutcome, minimums
+from regimen_trainer.data.outcome import Outcome, SourceOutcome
 from regimen_trainer.data.report import Side
 
 SAMPLES = 2

@@ -15,7 +15,8 @@ from regimen.spec.dataset import OWN_TASKS, SourceName, TrainingDatasetSpec
 from regimen_trainer.data.files import SIDES, file_of
 from regimen_trainer.data.intake import Export, plain
 from regimen_trainer.data.memory import Memory
-from regimen_trainer.data.prepare import Means, Outcome, prepare
+from regimen_trainer.data.outcome import Outcome
+from regimen_trainer.data.prepare import Means, prepare
 from regimen_trainer.data.publish import write_reports
 from regimen_trainer.data.table import header_of
 from regimen_trainer.errors import InputError

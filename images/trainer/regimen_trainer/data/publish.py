@@ -23,8 +23,9 @@ from regimen.store import AlreadyExistsError, NotFoundError, Store
 from regimen_trainer.data.describe import describe
 from regimen_trainer.data.intake import Export, plain, stream_query
 from regimen_trainer.data.memory import Memory
-from regimen_trainer.data.prepare import REJECTS, Means, Outcome, prepare
-from regimen_trainer.data.report import render
+from regimen_trainer.data.outcome import Outcome
+from regimen_trainer.data.page import render
+from regimen_trainer.data.prepare import REJECTS, Means, prepare
 from regimen_trainer.data.tokens import measure
 from regimen_trainer.errors import InputError, TrainerError
 from regimen_trainer.logs import log

@@ -48,6 +48,10 @@ class Workbench:
         """The single value that a statement gives."""
         return self.run(sql, parameters)[0][0]
 
+    def has(self, name: str) -> bool:
+        """Whether there is a table or a view of that name."""
+        return bool(self.one("SELECT count(*) FROM information_schema.tables WHERE table_name = ?", [name]))
+
     def arrays(self, sql: str) -> dict[str, Any]:
         """Columns of a statement's result, as numpy arrays."""
         found: dict[str, Any] = self._connection.execute(sql).fetchnumpy()

@@ -87,7 +87,7 @@ class Report(Status):
     gates: list[GateResult]
     quantizing: Quantizing | None
     absent: list[str] = Field(default_factory=list, description="Of compareWith, what does not exist yet.")
-    template_matches: bool | None = None
+    template_matches: bool | None = Field(None, description="Whether it makes the tokens that training saw; None: not known.")
     lineage: dict[str, str]
 
     @property

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
 
-from regimen_trainer.data.plots import stacked
-from regimen_trainer.data.report import number, percent, plural
 from regimen_trainer.evaluation.document import Pairing, Report, Version
 from regimen_trainer.evaluation.plots import difference_axis, spread_of, whisker
 from regimen_trainer.evaluation.quantization import PLACES, TOP
+from regimen_trainer.plots import stacked
+from regimen_trainer.words import number, percent, plural
 
 FILES = ["evaluation.json", "report.html"]
 METRICS = {
@@ -103,6 +103,12 @@ def attention(report: Report) -> list[str]:
 def _doubts(report: Report) -> Iterable[str]:
     if report.template_matches is False:
         yield "The served chat template makes other tokens than training saw; the model was asked otherwise than it was taught."
+    if report.template_matches is None:
+        who = "The tool that trained the adapter" if "adapterSource" in report.lineage else "Its training"
+        yield (
+            f"{who} left no record of the tokens that it saw, so it is not known whether the served chat template makes the same; compare the "
+            "chat template that it was trained with to that of the base."
+        )
     for version in report.versions:
         silent = sum(answers.get("", 0) for answers in version.confusion.values())
         if silent:

@@ -21,9 +21,9 @@ from regimen_trainer.evaluation.document import report_of
 from regimen_trainer.evaluation.page import write_report
 from regimen_trainer.evaluation.quantization import Beside
 from regimen_trainer.logs import log
+from regimen_trainer.probe import PROBE, digest_of_ids
 from regimen_trainer.stage import StageRun
 from regimen_trainer.tasks import Message
-from regimen_trainer.train import PROBE, digest_of_ids
 
 CANDIDATE = "candidate"
 
@@ -43,14 +43,13 @@ def run(task: EvaluateTask, store: Store, scratch: Path) -> None:
     beside = Beside(asking, file, made(stage, "F16"), sample) if task.evaluation.needs_16_bit else None
     with served(asking, CANDIDATE, file) as candidate:
         answers = candidate.answers(cases)
-        matches = template_matches(candidate)
+        template = template_figure(candidate)
         if beside:
             beside.ask(candidate)
     changed = beside.changed(answers[: len(sample)]) if beside else None
     ours = judged(task, cases, CANDIDATE, f"{task.model}-{task.version}", answers)
     others = [contender(asking, entry.name, entry.version, entry.gguf) for entry in task.against]
-    figures = compared(cases, ours, others) | (changed.figures() if changed else {})
-    figures["templateMatchesTraining"] = matches if matches is None else int(matches)
+    figures = compared(cases, ours, others) | (changed.figures() if changed else {}) | template
     gates = judge_gates(task.evaluation.gates, figures, [other.name for other in others])
     for failed in (gate for gate in gates if not gate.passed):
         log("gate failed", level="warning", metric=failed.metric, against=failed.against, message=failed.message)
@@ -82,11 +81,13 @@ def compared(cases: Sequence[Case], ours: Judged, others: Sequence[Judged]) -> F
     return figures
 
 
-def template_matches(candidate: Served) -> bool | None:
-    """Whether the served chat template makes the tokens that training saw; None where training did not say (another tool's adapter)."""
+def template_figure(candidate: Served) -> Figures:
+    """Whether the served chat template makes the tokens that training saw, 0 or 1. No figure where training did not say: neither answer
+    would be true of an adapter that another tool trained, and the report says that it is not known."""
     seen = candidate.asking.stage.record_of("adapter").figures.get("probeTokens")
     if seen is None:
-        return None
+        log("training left no record of its tokens; whether the served chat template makes the same is not known")
+        return {}
     ledger = candidate.asking.ledger(candidate.file, "template")
     if "probe" not in ledger.entries:
         ids = candidate.engine.template_ids([Message(role=turn["role"], content=turn["content"]) for turn in PROBE])
@@ -95,4 +96,4 @@ def template_matches(candidate: Served) -> bool | None:
     same: bool = ledger.entries["probe"]["tokens"] == seen
     if not same:
         log("the served chat template makes other tokens than training saw", level="warning")
-    return same
+    return {"templateMatchesTraining": int(same)}

@@ -1,6 +1,6 @@
 """The learning curve as a page: loss and speed over the steps. Geometry here, drawing in `templates/training_curve.html.jinja`.
 
-Everything is in percent of the drawing, as in `regimen_trainer.data.plots`.
+Everything is in percent of the drawing, as in `regimen_trainer.plots`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from math import floor, log10
 
 from jinja2 import Environment, PackageLoader
 
-from regimen_trainer.data.plots import Tick, ticks
+from regimen_trainer.plots import Tick, ticks
 from regimen_trainer.training.course import Point
 
 MOST_PLACES = 400
