@@ -31,56 +31,39 @@ STATES = {
 
 
 def read_words(path: Path) -> dict[str, list[str]]:
-    """Lists of words by their heading."""
-    lists: dict[str, list[str]] = {}
-    for heading, entries in re.findall(r"^\[(.+)\]$([^\[]+)", path.read_text(encoding="utf-8"), re.MULTILINE):
-        lists[heading] = [entry for entry in re.split(r";\s*|\n", entries) if entry]
-    return lists
+    """Lists of words by their heading. An entry may go on in the next line."""
+    sections = re.findall(r"^\[(.+)\]$([^\[]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {heading: [" ".join(entry.split()) for entry in entries.split(";")] for heading, entries in sections}
 
 
 WORDS = read_words(Path(__file__).with_name("deidentification_words.txt"))
-FIRST = WORDS["first names"]
-LAST = WORDS["last names"]
-WORDLIKE_FIRST = WORDS["first names that are words"]
-WORDLIKE_LAST = WORDS["last names that are words"]
-ACCENTED_FIRST = WORDS["first names with accents"]
-ACCENTED_LAST = WORDS["last names with accents"]
-PARTICLES = WORDS["last names of several words"]
-EMPLOYERS = WORDS["employers"]
-CITIES = WORDS["cities"]
-CITIES_OF_TWO = WORDS["cities of several words"]
-COUNTIES = WORDS["counties"]
-STREETS = WORDS["streets"]
-SUFFIXES = WORDS["kinds of street"]
-NEIGHBORHOODS = WORDS["neighborhoods"]
 MONTHS = WORDS["months"]
 DAYS = WORDS["weekdays"]
-HOLIDAYS = WORDS["holidays"]
 ONES = WORDS["digits"]
 TEENS = WORDS["numbers from ten"]
 ORDINALS = WORDS["days of the month"]
-AREAS = WORDS["area codes"]
-HOSTS = WORDS["hosts"]
 PHOTOS = ("IMG_{d:%Y%m%d}_09####", "DSC0####", "PXL_{d:%Y%m%d}_##", "IMG-####", "face_######")
 
 
 class Names(NamedTuple):
-    """Names to draw from, with those that came from Faker."""
+    """Names to draw from, with those that came from Faker, and the other words that identifiers are made of."""
 
     first: list[str]
     last: list[str]
     faker: bool
+    words: dict[str, list[str]]
 
 
-def names() -> Names:
-    """A third of them Faker's American ones where Faker is installed, the others from the lists above."""
+def names(words: dict[str, list[str]] = WORDS, seed: int = 1) -> Names:
+    """A third of them Faker's American ones where Faker is installed, the others from the lists of words."""
+    own_first, own_last = words["first names"], words["last names"]
     try:
         provider = import_module("faker.providers.person.en_US").Provider
     except ModuleNotFoundError:
-        return Names(FIRST, LAST, False)
-    drawn = Random(1)
+        return Names(own_first, own_last, False, words)
+    drawn = Random(seed)
     first, last = sorted(set(provider.first_names)), sorted(set(provider.last_names))
-    return Names(FIRST + drawn.sample(first, len(FIRST) // 2), LAST + drawn.sample(last, len(LAST) // 2), True)
+    return Names(own_first + drawn.sample(first, len(own_first) // 2), own_last + drawn.sample(last, len(own_last) // 2), True, words)
 
 
 def faker_words() -> set[str] | None:
@@ -134,10 +117,16 @@ class Person:
     names: Names
     first: str = ""
     last: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    """What a record holds of them in another shape than the one drawn here, by column."""
 
     def __post_init__(self) -> None:
         self.first = self.first or self.random.choice(self.names.first)
         self.last = self.last or self.random.choice(self.names.last)
+
+    def pick(self, *headings: str) -> str:
+        """One of the words under the headings."""
+        return self.random.choice([word for heading in headings for word in self.names.words[heading]])
 
     def digits(self, count: int) -> str:
         return "".join(self.random.choices("0123456789", k=count))
@@ -149,7 +138,7 @@ class Person:
 
     @cached_property
     def phone(self) -> tuple[str, str, str]:
-        return self.random.choice(AREAS), "555", self.digits(4)
+        return self.pick("area codes"), "555", self.digits(4)
 
     @cached_property
     def ssn(self) -> tuple[str, str, str]:
@@ -159,7 +148,7 @@ class Person:
     def mail(self) -> tuple[str, str]:
         first, last = (re.sub(r"[^a-z]", "", name.lower()) or "q" for name in (self.first, self.last))
         forms = (f"{first}.{last}", f"{first[0]}{last}{self.digits(2)}", f"{last}_{first}", f"{first}{self.digits(4)}")
-        return self.random.choice(forms), self.random.choice(HOSTS)
+        return self.random.choice(forms), self.pick("hosts")
 
     @cached_property
     def mrn(self) -> str:
@@ -179,8 +168,8 @@ class Person:
 
     @cached_property
     def street(self) -> tuple[str, str]:
-        name = self.random.choice(STREETS)
-        return f"{self.random.randint(11, 9899)} {name}", self.random.choice(SUFFIXES)
+        name = self.pick("streets")
+        return f"{self.random.randint(11, 9899)} {name}", self.pick("kinds of street")
 
     @cached_property
     def zip(self) -> str:
@@ -216,7 +205,7 @@ class Person:
             "policy_id": self.member,
             "account_number": self.account,
             "claim_number": self.claim,
-        }
+        } | self.columns
 
 
 Form = Callable[[Person], str]
@@ -281,8 +270,12 @@ def _chosen(options: Sequence[str]) -> Form:
     return lambda person: f"«{person.random.choice(options)}»"
 
 
+def _streets(person: Person, count: int) -> list[str]:
+    return person.random.sample([street for street in person.names.words["streets"] if "." not in street], count)
+
+
 def _city(person: Person) -> str:
-    return person.random.choice((*CITIES, *CITIES_OF_TWO))
+    return person.pick("cities", "cities of several words")
 
 
 def _slug(person: Person) -> str:
@@ -303,12 +296,12 @@ FORMS: dict[str, Form] = {
     "full_md": lambda p: f"«{p.first} {p.last}»",
     "middle": lambda p: f"«{p.first} {p.mixed('@')}. {p.last}»",
     "initial_last": lambda p: f"«{p.first[0]}. {p.last}»",
-    "particle": lambda p: f"«{p.first} {p.random.choice(PARTICLES)}»",
+    "particle": lambda p: f"«{p.first} {p.pick('last names of several words')}»",
     "hyphenated": lambda p: f"«{p.first} {p.last}-{p.random.choice(p.names.last)}»",
-    "accented": lambda p: f"«{p.random.choice(ACCENTED_FIRST)} {p.random.choice(ACCENTED_LAST)}»",
-    "wordlike": lambda p: f"«{p.random.choice(WORDLIKE_FIRST)} {p.random.choice(WORDLIKE_LAST)}»",
+    "accented": lambda p: f"«{p.pick('first names with accents')} {p.pick('last names with accents')}»",
+    "wordlike": lambda p: f"«{p.pick('first names that are words')} {p.pick('last names that are words')}»",
     "nickname": lambda p: f'«{p.first} "{p.random.choice(("Bo", "Skeeter", "Nana", "Cricket", "Tiny"))}" {p.last}»',
-    "employer": lambda p: re.sub(r"(the )?(.+)", r"\1«\2»", p.random.choice(EMPLOYERS)),
+    "employer": lambda p: re.sub(r"(the )?(.+)", r"\1«\2»", p.pick("employers")),
     "street": lambda p: "«{}» {}".format(*p.street),
     "street_lower": lambda p: "«{}» {}".format(*p.street).lower(),
     "street_apt": lambda p: "«{}» {}, Apt {}".format(*p.street, p.mixed("#@")),
@@ -316,13 +309,13 @@ FORMS: dict[str, Form] = {
     "city_lower": lambda p: f"«{_city(p)}»".lower(),
     "city_caps": lambda p: f"«{_city(p)}»".upper(),
     "city_state": lambda p: f"«{_city(p)}», {p.random.choice((*STATES, *STATES.values()))}",
-    "county": lambda p: f"«{p.random.choice(COUNTIES)}» County",
+    "county": lambda p: f"«{p.pick('counties')}» County",
     "zip": lambda p: f"«{p.zip}»",
     "zip4": lambda p: f"«{p.zip}-{p.digits(4)}»",
     "state_zip": lambda p: f"«{_city(p)}», {p.random.choice([*STATES.values()])} «{p.zip}»",
     "box": lambda p: f"{p.random.choice(('PO Box', 'P.O. Box', 'Post Office Box'))} «{p.mixed('####')}»",
-    "corner": lambda p: " and ".join(f"«{name}»" for name in p.random.sample([s for s in STREETS if "." not in s], 2)),
-    "neighborhood": lambda p: re.sub(r"(the )?(.+)", r"\1«\2»", p.random.choice(NEIGHBORHOODS)),
+    "corner": lambda p: " and ".join(f"«{name}»" for name in _streets(p, 2)),
+    "neighborhood": lambda p: re.sub(r"(the )?(.+)", r"\1«\2»", p.pick("neighborhoods")),
     "highway": lambda p: f"{p.random.choice(('County Road', 'Route', 'FM'))} «{p.mixed('####')}» near «{_city(p)}»",
     "us": _day("«{d.month:02d}/{d.day:02d}»/{d.year}"),
     "us_short": _day("«{d.month}/{d.day}»/{d:%y}"),
@@ -341,7 +334,7 @@ FORMS: dict[str, Form] = {
     "compact": _day("{d.year}«{d.month:02d}{d.day:02d}»"),
     "range": _range,
     "spoken_date": _spoken_date,
-    "holiday": lambda p: p.random.choice(HOLIDAYS).format(p.day.year),
+    "holiday": lambda p: p.pick("holidays").format(p.day.year),
     "age": lambda p: f"«{p.age}»",
     "age_yo": lambda p: f"«{p.age}»{p.random.choice((' y/o man', 'yo female', ' yr old woman', ' y.o. male', '-yr-old man'))}",
     "age_words": _age_words,
@@ -467,13 +460,15 @@ class Phrase(NamedTuple):
 
 
 def read_phrases(path: Path) -> dict[str, list[Phrase]]:
-    """Phrases by class."""
+    """Phrases by class. Of a phrase, `\\n` is a new line."""
     phrases: dict[str, list[Phrase]] = {kind: [] for kind in CLASSES}
     for line in path.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             head, _, words = line.partition(" | ")
             kind, whose, form = head.split()
-            phrases[kind].append(Phrase(kind, whose == "own", "spoken_date" if (kind, form) == ("C", "spoken") else form, words))
+            phrases[kind].append(
+                Phrase(kind, whose == "own", "spoken_date" if (kind, form) == ("C", "spoken") else form, words.replace("\\n", "\n"))
+            )
     return phrases
 
 
@@ -503,21 +498,23 @@ class Document:
     names: list[str] = field(default_factory=list)
 
 
-def documents(notes: Sequence[str], phrases: dict[str, list[Phrase]], seed: int) -> list[Document]:
+def documents(
+    notes: Sequence[str], phrases: dict[str, list[Phrase]], seed: int, forms: dict[str, Form] = FORMS, pool: Names | None = None
+) -> list[Document]:
     """Copies of the notes, each with a few identifiers; every phrase is used, in turn."""
     random = Random(seed)
-    pool = names()
+    pool = pool or names()
     # Rotating through the phrases instead of drawing gives each its share.
     queue = [phrases[kind][turn % len(phrases[kind])] for kind, count in COUNTS.items() for turn in range(count)]
     random.shuffle(queue)
     order = [number % len(notes) for number in range(-(-len(queue) // PER_DOCUMENT))]
     return [
-        _document(note, notes[note], queue[start : start + PER_DOCUMENT], random, pool)
+        _document(note, notes[note], queue[start : start + PER_DOCUMENT], random, pool, forms)
         for note, start in zip(order, range(0, len(queue), PER_DOCUMENT), strict=True)
     ]
 
 
-def _document(number: int, note: str, chosen: Sequence[Phrase], random: Random, pool: Names) -> Document:
+def _document(number: int, note: str, chosen: Sequence[Phrase], random: Random, pool: Names, forms: dict[str, Form]) -> Document:
     person = Person(random, pool)
     ends = [match.start() for match in re.finditer(r"(?<=[a-z])(?<!Dr)(?<!Mr)(?<!Ms)(?<!Mrs)(?<!St)(?<!vs)[.](?=\s|$)", note)]
     between = [
@@ -532,7 +529,7 @@ def _document(number: int, note: str, chosen: Sequence[Phrase], random: Random, 
     for place, index in places:
         text, done = text + note[done:place], place
         phrase = chosen[index]
-        value = FORMS[phrase.form](person if phrase.own else Person(random, pool))
+        value = forms[phrase.form](person if phrase.own else Person(random, pool))
         words = _styled(phrase.words.replace("{}", value), random, phrase)
         if note[place : place + 1] == ".":
             words = words.removesuffix(",")

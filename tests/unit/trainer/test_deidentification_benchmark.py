@@ -20,15 +20,22 @@ def modules() -> Any:
         yield deidentification, planting
 
 
+@pytest.fixture(scope="module", params=["first", "held-out"])
+def plant(modules: Any, request: pytest.FixtureRequest) -> Any:
+    """Plants one of the sets in the notes."""
+    deidentification, _ = modules
+    return lambda: deidentification.SETS[request.param](NOTES, 7)
+
+
 @pytest.fixture(scope="module")
-def planted(modules: Any) -> Any:
-    _, planting = modules
-    return planting.documents(NOTES, planting.read_phrases(BENCHMARKS / "deidentification_phrases.txt"), 7)
+def planted(plant: Any) -> Any:
+    return plant()
 
 
-def test_every_class_is_said_in_many_ways(modules: Any) -> None:
+@pytest.mark.parametrize("file", ["deidentification_phrases.txt", "deidentification_held_out.txt"])
+def test_every_class_is_said_in_many_ways(modules: Any, file: str) -> None:
     _, planting = modules
-    phrases = planting.read_phrases(BENCHMARKS / "deidentification_phrases.txt")
+    phrases = planting.read_phrases(BENCHMARKS / file)
     assert list(phrases) == list("ABCDEFGHIJKLMNOPQR")
     assert all(len({phrase.words for phrase in group}) >= 12 for group in phrases.values())
 
@@ -41,10 +48,37 @@ def test_enough_is_planted_and_where_it_says(planted: Any) -> None:
         assert "«" not in document.text and "{" not in document.text
 
 
-def test_same_seed_same_documents(modules: Any, planted: Any) -> None:
+def test_same_seed_same_documents(plant: Any, planted: Any) -> None:
+    assert [document.text for document in plant()] == [document.text for document in planted]
+
+
+def test_sets_share_no_sentence_and_no_name(modules: Any) -> None:
     _, planting = modules
-    again = planting.documents(NOTES, planting.read_phrases(BENCHMARKS / "deidentification_phrases.txt"), 7)
-    assert [document.text for document in again] == [document.text for document in planted]
+    first, held_out = (
+        {phrase.words.lower() for group in planting.read_phrases(BENCHMARKS / file).values() for phrase in group}
+        for file in ("deidentification_phrases.txt", "deidentification_held_out.txt")
+    )
+    assert first & held_out == set()
+    assert len(held_out) >= 300
+    words = planting.read_words(BENCHMARKS / "deidentification_held_out_words.txt")
+    shared = {heading for heading in words if set(words[heading]) & set(planting.WORDS.get(heading, []))}
+    assert shared <= {"hosts"}, "of the hosts that are reserved for documentation there are few"
+
+
+def test_columns_hold_what_stands_in_the_note(modules: Any) -> None:
+    """Else the columns would look worth less than they are."""
+    _, planting = modules
+    import held_out_forms
+
+    for form in ("mrn_terminal", "bcbs", "fin", "claim_more"):
+        person = planting.Person(Random(3), planting.names())
+        assert held_out_forms.FORMS[form](person).strip("«»") in person.known.values()
+
+
+def test_entry_may_go_on_in_the_next_line(modules: Any, tmp_path: Path) -> None:
+    _, planting = modules
+    (tmp_path / "words.txt").write_text("# Words.\n\n[days]\nsixth; twenty\nseventh;\nthirtieth\n\n[hosts]\nexample.com\n")
+    assert planting.read_words(tmp_path / "words.txt") == {"days": ["sixth", "twenty seventh", "thirtieth"], "hosts": ["example.com"]}
 
 
 def test_note_around_what_is_planted_is_whole(planted: Any) -> None:
@@ -86,10 +120,28 @@ def test_what_is_a_miss(modules: Any, kind: str, words: str, after: str, missed:
 
 def test_one_who_does_nothing_misses_all_and_one_who_takes_all_gives_false_alarms(modules: Any, planted: Any) -> None:
     deidentification, _ = modules
-    nothing = deidentification.judged("nothing", planted, NOTES, lambda document: document.text, lambda note: note)
+    decoys = ["Hoehn and Yahr stage 2.", "BP 138/84."]
+    nothing = deidentification.judged("nothing", planted, NOTES, lambda document: document.text, lambda note: note, decoys)
+    assert (nothing.decoy_words, nothing.decoys_changed) == (8, 0)
     assert nothing.missed == nothing.planted and nothing.false_alarms == nothing.carriers_changed == 0
-    everything = deidentification.judged("everything", planted, NOTES, lambda document: "[GONE]", lambda note: note)
+    everything = deidentification.judged(
+        "everything", planted, NOTES, lambda document: "[GONE]", lambda note: note.replace("Hoehn and Yahr", "[NAME]"), decoys
+    )
+    assert everything.decoys_changed == 3
     assert everything.missed.total() == 0 and everything.false_alarms == everything.note_words > 0
+
+
+def test_decoys_are_many(modules: Any) -> None:
+    deidentification, _ = modules
+    decoys = deidentification.read_decoys(BENCHMARKS / "deidentification_decoys.txt")
+    assert len(set(decoys)) == len(decoys) >= 120
+
+
+def test_digits_said_two_by_two(modules: Any) -> None:
+    import held_out_forms
+
+    said = [held_out_forms._paired(digits) for digits in ("4005", "1900", "2671")]
+    assert said == ["forty oh five", "nineteen oh oh", "twenty six seventy one"]
 
 
 def test_check_digits(modules: Any) -> None:
