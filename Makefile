@@ -35,7 +35,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy operator/regimen images/*/regimen_* images/build.py images/inside.py cluster/regimen_cluster demo/regimen_demo
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/unit tests/golden -q --durations=5
+	$(BIN)/pytest tests/unit tests/golden -q -n auto --durations=5
 
 # Everything: the fast part, a real API server, the trainer where torch is, real pods. Programs and images are built side by side first; HAProxy and
 # helm come with them, so what the fast part skipped for want of them on a new machine runs after it.

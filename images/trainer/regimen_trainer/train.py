@@ -9,9 +9,7 @@ import os
 import signal
 import socket
 import time
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from regimen.spec.artifacts import checkpoints_prefix
 from regimen.spec.meta import parse_duration
@@ -21,9 +19,6 @@ from regimen_trainer.errors import InterruptedByClusterError
 from regimen_trainer.logs import log
 from regimen_trainer.stage import StageRun, fetch_model
 from regimen_trainer.training.stop import Stop
-
-PROBE = [{"role": "system", "content": "Probe."}, {"role": "user", "content": "One two three.\nFour"}]
-"""A conversation without content, to compare the tokens that training saw with those that the served template makes."""
 
 
 def run(task: TrainTask, store: Store, scratch: Path) -> None:
@@ -95,13 +90,3 @@ def cpu_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         if words[0] not in {"max", "-1"}:
             return max(1, min(available, math.ceil(int(words[0]) / int(words[1]))))
     return available
-
-
-def probe_digest(tokenizer: Any) -> str:
-    """Digest of the token ids of PROBE as training would see it."""
-    text = tokenizer.apply_chat_template(PROBE, add_generation_prompt=True, tokenize=False)
-    return digest_of_ids(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def digest_of_ids(ids: list[int]) -> str:
-    return sha256(" ".join(map(str, ids)).encode()).hexdigest()[:16]

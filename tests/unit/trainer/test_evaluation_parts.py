@@ -19,7 +19,7 @@ from regimen_trainer.evaluation.compare import judged, own_figures, paired_figur
 from regimen_trainer.evaluation.ledger import Ledger
 from regimen_trainer.evaluation.quantization import Changed, Spread, divergence, spread_over
 from regimen_trainer.evaluation.run import template_figure
-from regimen_trainer.train import digest_of_ids
+from regimen_trainer.probe import digest_of_ids
 
 A, D = "APPROVED", "DENIED"
 

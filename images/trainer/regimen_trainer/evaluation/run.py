@@ -21,9 +21,9 @@ from regimen_trainer.evaluation.document import report_of
 from regimen_trainer.evaluation.page import write_report
 from regimen_trainer.evaluation.quantization import Beside
 from regimen_trainer.logs import log
+from regimen_trainer.probe import PROBE, digest_of_ids
 from regimen_trainer.stage import StageRun
 from regimen_trainer.tasks import Message
-from regimen_trainer.train import PROBE, digest_of_ids
 
 CANDIDATE = "candidate"
 

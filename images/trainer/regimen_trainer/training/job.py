@@ -10,8 +10,8 @@ from pathlib import Path
 from regimen.sizing.memory import training_memory
 from regimen.spec.artifacts import ModelShape
 from regimen.spec.finetune import Method
+from regimen_trainer.probe import probe_digest
 from regimen_trainer.stage import Figures, libraries
-from regimen_trainer.train import probe_digest
 from regimen_trainer.training import curve
 from regimen_trainer.training.checkpoints import Checkpoints, Depot
 from regimen_trainer.training.course import Course, Report
