@@ -38,10 +38,10 @@ check: $(STAMP)
 	$(BIN)/pytest tests/unit tests/golden -q -n auto --durations=5
 
 # Everything: the fast part, a real API server, the trainer where torch is, real pods. Programs and images are built side by side first; HAProxy and
-# helm come with them, so what the fast part skipped for want of them on a new machine runs after it.
+# helm come with them, PostgreSQL with the wire tests, so what the fast part skipped for want of them on a new machine runs after it.
 test: check
 	$(BIN)/python -m regimen_demo.target >/dev/null
-	$(BIN)/pytest tests/wire tests/unit/chart tests/unit/router -q --durations=5
+	$(BIN)/pytest tests/wire tests/unit/chart tests/unit/router tests/unit/feedback -q --durations=5
 	$(BIN)/python images/inside.py trainer -- python -m pytest tests/images -q -p no:cacheprovider --confcutdir tests/images --durations=5
 	$(BIN)/pytest tests/cluster -q -s --durations=10
 

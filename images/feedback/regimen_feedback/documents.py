@@ -1,4 +1,4 @@
-"""What callers may send. Labels are short words of plain letters, so that no text of a claim or document can be kept by mistake."""
+"""What callers may send. A label is one short word, so that no text of a claim or document can be kept by mistake."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 BATCH = 1_000
 
-Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_ -]+$")]
+Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 class Outcome(BaseModel):
@@ -21,7 +21,8 @@ class Outcome(BaseModel):
     accepted: bool | None = None
     edit_rate: float | None = Field(None, ge=0, le=1)
     satisfaction: float | None = Field(None, ge=1, le=5)
-    reviewer: Word | None = None
+    reviewer: str | None = Field(None, min_length=1, max_length=256)
+    """Who says it, in any form: only a keyed hash is kept."""
 
     def said(self) -> dict[str, Any]:
         """What this outcome says, by column."""

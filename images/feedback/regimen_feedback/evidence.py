@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Row, Select, Table, and_, case, func, select
+from sqlalchemy import Boolean, Column, Connection, Engine, Row, Select, Table, and_, case, func, select
 
 from regimen.spec.routing import LATENCY_BUCKETS_MS, ArmEvidence, Evidence
-from regimen_feedback.tables import LATENCY, OUTCOMES, SUBJECTS, TRAFFIC, reading
+from regimen_feedback.tables import FIRST_TOKEN, LATENCY, OUTCOMES, SUBJECTS, TRAFFIC, reading
 
 LABELLED = and_(OUTCOMES.c.predicted.is_not(None), OUTCOMES.c.expert.is_not(None))
 AGREED = func.sum(case((OUTCOMES.c.predicted == OUTCOMES.c.expert, 1), else_=0))
@@ -29,14 +29,15 @@ class Reader:
     def _all(self, query: Select[Any]) -> Iterable[Row[Any]]:
         return self._connection.execute(query).all()
 
-    def traffic(self) -> dict[str, tuple[int, int]]:
-        """Requests and errors."""
-        return {row.version: (row.requests, row.errors) for row in self._all(self._rows(TRAFFIC, TRAFFIC.c.requests, TRAFFIC.c.errors))}
+    def traffic(self) -> dict[str, dict[str, int]]:
+        """Requests, errors, answers that were cut, requests drawn for audit."""
+        query = self._rows(TRAFFIC, TRAFFIC.c.requests, TRAFFIC.c.errors, TRAFFIC.c.cut, TRAFFIC.c.audited)
+        return {row.version: {key: value for key, value in row._mapping.items() if key != "version"} for row in self._all(query)}
 
-    def latency(self) -> dict[str, list[int]]:
+    def histogram(self, table: Table) -> dict[str, list[int]]:
         """Requests per bucket of LATENCY_BUCKETS_MS and one beyond."""
         found: dict[str, list[int]] = defaultdict(lambda: [0] * (len(LATENCY_BUCKETS_MS) + 1))
-        for row in self._all(self._rows(LATENCY, LATENCY.c.bucket, LATENCY.c.requests)):
+        for row in self._all(self._rows(table, table.c.bucket, table.c.requests)):
             found[row.version][row.bucket] += row.requests
         return found
 
@@ -50,6 +51,15 @@ class Reader:
         found: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for row in self._all(query.group_by(OUTCOMES.c.version, OUTCOMES.c.subject).order_by(OUTCOMES.c.version, OUTCOMES.c.subject)):
             found[row.version].append((row.labelled, row.agreed))
+        return found
+
+    def rated(self, column: Column[Any]) -> dict[str, list[tuple[int, Any]]]:
+        """(rated, sum of ratings) of each subject with an answer that was rated."""
+        rating = case((column, 1), else_=0) if isinstance(column.type, Boolean) else column
+        query = self._rows(OUTCOMES, func.count().label("rated"), func.sum(rating).label("total")).where(column.is_not(None))
+        found: dict[str, list[tuple[int, Any]]] = defaultdict(list)
+        for row in self._all(query.group_by(OUTCOMES.c.version, OUTCOMES.c.subject).order_by(OUTCOMES.c.version, OUTCOMES.c.subject)):
+            found[row.version].append((row.rated, row.total))
         return found
 
     def by_label(self, column: Column[Any], *where: Any) -> dict[str, dict[str, int]]:
@@ -86,22 +96,25 @@ def read(engine: Engine, namespace: str, service: str, epoch: str, now: datetime
 
 
 def _arms(reader: Reader) -> list[ArmEvidence]:
-    traffic, latency, subjects = reader.traffic(), reader.latency(), reader.subjects()
+    traffic, subjects = reader.traffic(), reader.subjects()
+    latency, first_token = reader.histogram(LATENCY), reader.histogram(FIRST_TOKEN)
+    acceptance, edits = reader.rated(OUTCOMES.c.accepted), reader.rated(OUTCOMES.c.edit_rate)
     clusters, opinions, known = reader.clusters(), reader.opinions(), reader.expert_labels()
     right = reader.by_label(OUTCOMES.c.expert, OUTCOMES.c.predicted == OUTCOMES.c.expert)
     predicted, expert = reader.by_label(OUTCOMES.c.predicted), reader.by_label(OUTCOMES.c.expert)
     arms = []
     for version in sorted({*traffic, *latency, *subjects, *opinions}):
-        requests, errors = traffic.get(version, (0, 0))
         pairs, answers = clusters.get(version, []), predicted.get(version, {})
         figures: dict[str, Any] = opinions.get(version, {})
         arms.append(
             ArmEvidence(
                 version=version,
-                requests=requests,
-                errors=errors,
+                **traffic.get(version, {}),
                 subjects=subjects.get(version, 0),
                 latency=latency.get(version, []),
+                first_token=first_token.get(version, []),
+                acceptance_clusters=acceptance.get(version, []),
+                edit_clusters=edits.get(version, []),
                 labelled=sum(labelled for labelled, _ in pairs),
                 labelled_subjects=len(pairs),
                 agreed=sum(agreed for _, agreed in pairs),

@@ -15,6 +15,9 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
+    inspect,
+    make_url,
+    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -40,7 +43,28 @@ OUTCOMES = Table(
     Column("satisfaction", Float),
     Column("reviewer", String(64)),
     Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("reference", String(32)),  # keyed hash of the record that was asked about
     Index("outcomes_by_epoch", "namespace", "service", "epoch", "version"),
+    Index("outcomes_by_reference", "namespace", "service", "reference"),
+)
+
+REFERENCES = Table(
+    "references_answered",
+    METADATA,
+    Column("namespace", String(253), primary_key=True),
+    Column("service", String(253), primary_key=True),
+    Column("reference", String(32), primary_key=True),
+    # An answer was given that was not drawn for audit: whoever decides the record may have seen it.
+    Column("influenced", Boolean, nullable=False),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+)
+
+LABELS = Table(
+    "labels",
+    METADATA,
+    Column("namespace", String(253), primary_key=True),
+    Column("service", String(253), primary_key=True),
+    Column("label", String(64), primary_key=True),
 )
 
 REPORTS = Table(
@@ -51,14 +75,28 @@ REPORTS = Table(
     Column("instance", String(64), primary_key=True),
     # The last one taken: a router sends the next only when the one before was acknowledged.
     Column("sequence", BigInteger, nullable=False),
+    Column("updated_at", DateTime(timezone=True)),
 )
 
 TRAFFIC = Table(
-    "traffic", METADATA, *_scope(), Column("requests", BigInteger, nullable=False), Column("errors", BigInteger, nullable=False)
+    "traffic",
+    METADATA,
+    *_scope(),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("cut", BigInteger, nullable=False, server_default="0"),
+    Column("audited", BigInteger, nullable=False, server_default="0"),
+    Column("updated_at", DateTime(timezone=True)),
 )
-LATENCY = Table(
-    "traffic_latency", METADATA, *_scope(), Column("bucket", Integer, primary_key=True), Column("requests", BigInteger, nullable=False)
-)
+
+
+def _histogram(name: str) -> Table:
+    """Requests by bucket of LATENCY_BUCKETS_MS."""
+    return Table(name, METADATA, *_scope(), Column("bucket", Integer, primary_key=True), Column("requests", BigInteger, nullable=False))
+
+
+LATENCY = _histogram("traffic_latency")
+FIRST_TOKEN = _histogram("traffic_first_token")
 SUBJECTS = Table(
     "traffic_subjects", METADATA, *_scope(), Column("subject", String(8), primary_key=True), Column("requests", BigInteger, nullable=False)
 )
@@ -70,13 +108,38 @@ def insert_into(connection: Connection, table: Table) -> "sqlite.Insert | postgr
 
 
 def connect(url: str) -> Engine:
-    """An engine with its tables. SQLite gets a write-ahead log that is synced at every commit, and writers that wait for each other."""
-    engine = create_engine(url, pool_pre_ping=True)
+    """An engine with its tables. SQLite gets a write-ahead log that is synced at every commit, and writers that wait for each other.
+
+    A PostgreSQL URL needs no driver's name. What was sent stays out of the database's error messages.
+    """
+    address = make_url(url)
+    if address.drivername in {"postgres", "postgresql"}:
+        address = address.set(drivername="postgresql+psycopg")
+    engine = create_engine(address, pool_pre_ping=True, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    METADATA.create_all(engine)
+    with engine.begin() as connection:
+        _migrate(connection)
     return engine
+
+
+def _migrate(connection: Connection) -> None:
+    """Make the tables that are missing, and the columns that came later. Two that start at once take turns."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('regimen.feedback'))"))
+    before = inspect(connection)
+    there = {name: {column["name"] for column in before.get_columns(name)} for name in before.get_table_names() if name in METADATA.tables}
+    for name, columns in there.items():
+        for column in METADATA.tables[name].columns:
+            if column.name not in columns:
+                kind = column.type.compile(connection.dialect)
+                rest = f" NOT NULL DEFAULT {column.server_default.arg}" if column.server_default is not None else ""  # type: ignore[attr-defined]
+                connection.execute(text(f"ALTER TABLE {name} ADD COLUMN {column.name} {kind}{rest}"))
+    METADATA.create_all(connection)
+    for name in there:
+        for index in METADATA.tables[name].indexes:
+            index.create(connection, checkfirst=True)
 
 
 def reading(engine: Engine) -> Engine:

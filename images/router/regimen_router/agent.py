@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from kubernetes import client, config
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
 
-from regimen.spec.routing import RouterState
+from regimen.spec.routing import RouterState, Routing
 from regimen_router.cluster import Cluster
 from regimen_router.plan import Desired, is_ready, plan, report
 from regimen_router.route import RouteError
@@ -41,6 +41,7 @@ class Steward:
         self._settings, self._runtime, self._desired = settings, runtime, desired
         self._generation = 0
         self._failure = ""
+        self._remembered: Routing | None = None
         self.state = RouterState(pod=settings.pod, generation=0)
         self.ready = False
         self.last_pass = time.monotonic()
@@ -79,7 +80,20 @@ class Steward:
             if not plan(desired, actual, self._settings.route_map).none:
                 raise HaproxyError(f"commands had no effect: {[answer for answer in answers if answer]}")
             self._generation = desired.routing.generation
+            self._remember(desired.routing)
         self._tell(report(self._settings.pod, self._generation, actual, desired.pods if desired else ()))
+
+    def _remember(self, routing: Routing) -> None:
+        """Keep what was carried out, for an agent that starts while the document in Kubernetes cannot be read."""
+        if routing == self._remembered:
+            return
+        new = self._settings.last_good.with_suffix(".new")
+        try:
+            new.write_text(routing.model_dump_json(by_alias=True))
+            new.replace(self._settings.last_good)
+        except OSError as error:
+            LOG.warning("routing cannot be kept", extra={"fields": {"error": type(error).__name__}})
+        self._remembered = routing
 
     def _tell(self, state: RouterState) -> None:
         self.state = state
@@ -178,7 +192,7 @@ def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, end)
     runtime, ledger = Runtime(settings.socket, settings.route_map), Ledger(settings)
-    cluster, reporter = Cluster(settings.namespace, settings.service, wake.set), Reporter(settings, ledger)
+    cluster, reporter = Cluster(settings.namespace, settings.service, wake.set, settings.last_good), Reporter(settings, ledger)
     steward = Steward(settings, runtime, cluster.desired)
     server = http_server(steward, settings.agent_port)
     for target, arguments in (

@@ -6,20 +6,26 @@ Each is listed anew every ten seconds and watched in between, so a watch that di
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
+from prometheus_client import Gauge
 from pydantic import ValidationError
 from urllib3.exceptions import HTTPError
 
 from regimen.spec.routing import Routing
 from regimen_router.plan import Desired, Pod
+from regimen_router.route import RouteError, assign_slots, route_of
 
 LOG = logging.getLogger("regimen.router.cluster")
 RELIST_SECONDS = 10
 SERVICE_LABEL = "regimen.dev/service"
 VERSION_LABEL = "regimen.dev/version"
+UNREADABLE = Gauge(
+    "regimen_router_routing_unreadable", "1: the Routing in Kubernetes cannot be carried out, the last good one is in force."
+)
 
 
 def pods_of(endpoint_slice: client.V1EndpointSlice) -> list[Pod]:
@@ -41,21 +47,33 @@ def pods_of(endpoint_slice: client.V1EndpointSlice) -> list[Pod]:
 
 
 def routing_of(config_map: client.V1ConfigMap) -> Routing | None:
-    """The Routing in a ConfigMap, or None where it cannot be read: then the last one stays in force."""
+    """The Routing in a ConfigMap, or None where it cannot be read or carried out: then the last good one stays in force."""
+    return readable((config_map.data or {}).get("routing.json", ""))
+
+
+def readable(text: str) -> Routing | None:
+    """A Routing that HAProxy can be brought to, from its document."""
     try:
-        return Routing.model_validate_json((config_map.data or {}).get("routing.json", ""))
+        routing = Routing.model_validate_json(text)
+        route_of(routing, assign_slots(routing, None))
     except ValidationError as error:
-        LOG.error("routing.json cannot be read", extra={"fields": {"errors": error.error_count()}})
-        return None
+        fields = sorted({".".join(map(str, item["loc"])) or "document" for item in error.errors(include_input=False)})
+        LOG.error("routing.json cannot be read", extra={"fields": {"at_fault": fields[:8]}})
+    except RouteError as error:
+        LOG.error("routing.json cannot be carried out", extra={"fields": {"error": str(error)}})
+    else:
+        return routing
+    return None
 
 
 class Cluster:
     """Follows both in threads of its own, and calls `changed` whenever something did."""
 
-    def __init__(self, namespace: str, service: str, changed: Callable[[], None]) -> None:
-        self._namespace, self._service, self._changed = namespace, service, changed
+    def __init__(self, namespace: str, service: str, changed: Callable[[], None], last_good: Path) -> None:
+        self._namespace, self._service, self._changed, self._last_good = namespace, service, changed, last_good
         self._lock = threading.Lock()
         self._routing: Routing | None = None
+        self._uid: str | None = None
         self._slices: dict[str, client.V1EndpointSlice] | None = None
 
     def start(self) -> None:
@@ -78,12 +96,17 @@ class Cluster:
             return Desired(self._routing, tuple(pods.values()))
 
     def keep_config_maps(self, objects: dict[str, client.V1ConfigMap]) -> None:
-        """Take the Routing from the one ConfigMap; without it, or with a lower generation, what is known stays."""
-        for item in objects.values():
-            routing = routing_of(item)
-            with self._lock:
-                if routing and (self._routing is None or routing.generation >= self._routing.generation):
-                    self._routing = routing
+        """Take the Routing from the one ConfigMap. Without one that is readable, what is known stays; an agent that has just started
+        knows what the last one left. A lower generation is old news, unless the ConfigMap was made anew."""
+        item = next(iter(objects.values()), None)
+        routing, uid = (routing_of(item), item.metadata.uid if item.metadata else None) if item else (None, None)
+        UNREADABLE.set(routing is None)
+        with self._lock:
+            known = self._routing
+            if routing and (known is None or uid != self._uid or routing.generation >= known.generation):
+                self._routing, self._uid = routing, uid
+            elif known is None and self._last_good.exists():
+                self._routing = readable(self._last_good.read_text())
 
     def keep_slices(self, objects: dict[str, client.V1EndpointSlice]) -> None:
         with self._lock:

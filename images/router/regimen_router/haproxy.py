@@ -1,26 +1,31 @@
 """HAProxy's configuration, written once: whatever changes later changes through the runtime API, never by a reload.
 
-Knows what HAProxy does with a request; which versions there are and where they run is not in here.
+Knows what HAProxy does with a request; which versions there are and where they run is not in here. Bodies that do not fit small buffers
+take a turn through a second HAProxy with large ones, which does nothing but check them: see large.py.
 """
 
 import fcntl
-import json
 import os
 import signal
 import time
 from collections.abc import Iterator
 
+from regimen_router.body import BODY_LIMIT, answer, checks, write_checks
 from regimen_router.route import KEY, SLOTS
 from regimen_router.settings import Settings
 
 SERVERS = 16
 """Replicas that an arm can have."""
-BUFFER = 262_144
-BODY_LIMIT = 225_280
+BUFFER = 65_536
+SMALL_BODY = 32_768
 HEADER_LIMIT = 16_384
-"""Body and header together fit the buffer with room to spare: what was searched is the whole body, never its beginning."""
+"""Body and header together fit the buffer with room to spare: what was checked is the whole body, never its beginning."""
+BODIES_AT_ONCE = 64
+CHECKED_ID = 2
+REFERENCE_LIMIT = 256
 HOLD_SECONDS = 30
 SIGNING_KEY_VARIABLE = "REGIMEN_ROUTER_KEY"
+REFERENCE_KEY_VARIABLE = "REGIMEN_REFERENCE_KEY"
 LOG_PREFIX = "regimen"
 
 GLOBAL = """\
@@ -31,13 +36,18 @@ global
     tune.lua.bool-sample-conversion normal
     .endif
     lua-load {lua}
+    lua-load {body_lua}
     maxconn 1000
     nbthread 2
     tune.bufsize {buffer}
     # SIGUSR1: still accept for as long as others need to hear that this pod leaves, then finish what there is.
     grace {grace}s
-    hard-stop-after 30m
+    # What is still running then is cut, logged and counted.
+    hard-stop-after {drain}s
 
+"""
+
+DEFAULTS = """\
 defaults
     mode http
     log global
@@ -47,7 +57,7 @@ defaults
     option redispatch 1
     option abortonclose
     retries 3
-    timeout connect 1s
+    timeout connect 500ms
     timeout check 2s
     timeout client 15m
     timeout server 15m
@@ -59,9 +69,14 @@ defaults
 FRONTEND = """\
 frontend traffic
     bind :{port}
-    log-format "{log_prefix}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%ST|%Ta|%Td|%rc|%ts"
+    # By this they come back whose bodies were checked elsewhere.
+    bind unix@{checked} mode 600 id {checked_id}
+    log-format "{log_prefix}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.reference_hash)]|%[var(txn.audit)]|%ST|%Ta|%Td|%rc|%ts"
     acl completion path /v1/chat/completions /v1/completions
     acl reading path /v1/models /health
+    acl checked so_id {checked_id}
+    acl large req.hdr_val(content-length) gt {small_body}
+    acl large req.hdr(transfer-encoding) -m found
     # Only completions are evidence; the query and every header stay out of the log.
     http-request set-log-level silent unless completion {{ method POST }}
 
@@ -70,18 +85,24 @@ frontend traffic
     http-request return {e405_get} if reading !{{ method GET }}
     http-request return {e415} if {{ req.fhdr(content-encoding) -m found }}
     http-request return {e431} if {{ req.hdrs,length gt {header_limit} }}
-    http-request return {e413} if {{ req.hdr_val(content-length) gt {body_limit} }}
-    http-request wait-for-body time 30s if completion
-    http-request return {e413} if {{ req.body_len gt {body_limit} }}
-    # A thin allow-list: the one field known to harm llama-server (CVE-2026-21869), however its letters are escaped.
-    http-request return {e400_field} if completion {{ req.body -m reg {forbidden} }}
+    http-request use-service lua.too_large if {{ req.hdr_val(content-length) gt {body_limit} }}
+    http-request set-var(txn.elsewhere) bool(true) if completion large !checked
+    http-request set-log-level silent if {{ var(txn.elsewhere) -m bool }}
+    http-request allow if {{ var(txn.elsewhere) -m bool }}
+{checks}
+    http-request return {e400_reference} if {{ req.fhdr(x-reference) -m len gt {reference_limit} }}
 
     http-request set-var(txn.uuid) uuid()
     http-request set-var(txn.subject) req.fhdr({subject_header})
     # Without a subject every request is a subject of its own.
     http-request set-var(txn.subject) var(txn.uuid) unless {{ var(txn.subject) -m len gt 0 }}
     http-request set-var(txn.audit_draw) rand(1000000)
+    # The record that is asked about: its keyed hash goes into the id, itself only into the address of the case.
+    http-request set-var(txn.reference) req.fhdr(x-reference)
+    http-request set-var(txn.reference_hash) str(-)
+    http-request set-var(txn.reference_hash) "var(txn.reference),hmac(sha256,${{{reference_key_variable}}}),hex,lower,bytes(0,32)" if {{ var(txn.reference) -m len gt 0 }}
     http-request del-header x-regimen- -m beg
+    http-request del-header x-reference
     http-request del-header {subject_header}
     http-request set-uri %[path]
 
@@ -93,17 +114,18 @@ frontend traffic
     http-request return {e503} hdr Retry-After 1 unless {{ var(txn.slot) -m found }}
 
     # The id: docs/architecture.md, feedback's identity.py.
-    http-request set-var-fmt(txn.plain) "{namespace}|{service}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.audit)]|%[var(txn.uuid)]"
+    http-request set-var-fmt(txn.plain) "{namespace}|{service}|%[var(txn.version)]|%[var(txn.epoch)]|%[var(txn.subject_hash)]|%[var(txn.reference_hash)]|%[var(txn.audit)]|%[var(txn.uuid)]"
     http-request set-var(txn.payload) var(txn.plain),ub64enc
     http-request set-var(txn.mac) "var(txn.payload),hmac(sha256,${{{key_variable}}}),hex,lower,bytes(0,32)"
 
-    http-response del-header x-regimen- -m beg
+    http-response del-header x-regimen- -m beg unless {{ var(txn.elsewhere) -m bool }}
     # llama-server echoes any origin.
     http-response del-header access-control- -m beg
     http-after-response set-header X-Regimen-Version %[var(txn.version)] if {{ var(txn.mac) -m found }}
     http-after-response set-header X-Regimen-Request-Id %[var(txn.payload)].%[var(txn.mac)] if {{ var(txn.mac) -m found }}
     http-after-response set-header X-Regimen-Audit true if {{ var(txn.mac) -m found }} {{ var(txn.audit) -m str 1 }}
-{decision}    use_backend %[var(txn.slot)]
+{decision}{review}    use_backend large if {{ var(txn.elsewhere) -m bool }}
+    use_backend %[var(txn.slot)]
 """
 
 ASSIGN = """\
@@ -124,6 +146,12 @@ ASSIGN = """\
     http-request set-var(txn.audit) str(1) if {{ var(txn.audit_above) -m int lt 0 }}{and_when}
 """
 
+LARGE = """\
+backend large
+    # So many large bodies are in memory at once; others wait.
+    server bodies unix@{bodies} maxconn {bodies_at_once}
+"""
+
 BACKEND = """\
 backend {slot}
     balance leastconn
@@ -133,7 +161,9 @@ backend {slot}
     # A completion changes nothing, so one that got no answer may be asked again, of another replica of the same arm. One that timed
     # out may not: it would be computed twice. 503 is a replica that is still loading.
     retry-on conn-failure empty-response 503
-    default-server inter 500ms fall 2 rise 1 maxconn 100 observe layer4 error-limit 3 on-error mark-down
+    # Refused or lost connections: two checks, 250 + 100 ms apart and 250 ms long at most, so a dead replica is out within a second. One
+    # that is only slow to say that it is well has two seconds.
+    default-server inter 250ms fastinter 100ms fall 2 rise 1 maxconn 100 observe layer4 error-limit 3 on-error mark-down
     server-template s 1-{servers} 0.0.0.0:8080 check disabled
 """
 
@@ -153,28 +183,6 @@ end, 0)
 """
 
 
-def _answer(status: int, message: str, extra: str = "") -> str:
-    """An error as OpenAI's clients read it."""
-    kind = "unavailable_error" if status >= 500 else "invalid_request_error"
-    body = json.dumps({"error": {"code": status, "message": message, "type": kind}})
-    return f"status {status} content-type application/json string '{body}'{extra}"
-
-
-def forbidden_field(name: str) -> str:
-    """A regular expression for a JSON key, each letter as it is or as \\u00xx.
-
-    >>> import re
-    >>> bool(re.search(forbidden_field("ab"), '{"a\\\\u0062" : 1}')), bool(re.search(forbidden_field("ab"), '{"t": "\\\\"ab\\\\": 1"}'))
-    (True, False)
-    """
-
-    def either(char: str) -> str:
-        digits = "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in f"{ord(char):02x}")
-        return rf"(?:{char}|\\u00{digits})"
-
-    return f'"{"".join(map(either, name))}"[ \\t\\r\\n]*:'
-
-
 def _errors() -> str:
     """Bodies of the answers that HAProxy gives by itself."""
     messages = {
@@ -185,7 +193,7 @@ def _errors() -> str:
         503: "no replica is available",
         504: "the replica did not answer in time",
     }
-    return "".join(f"    http-error {_answer(status, message)}\n" for status, message in messages.items())
+    return "".join(f"    http-error {answer(status, message)}\n" for status, message in messages.items())
 
 
 def _assign(settings: Settings, held: bool) -> str:
@@ -198,12 +206,20 @@ def _assign(settings: Settings, held: bool) -> str:
 
 def _frontend(settings: Settings) -> str:
     decision = '    http-after-response set-header X-Regimen-Decision "recommendation; a person decides" if { var(txn.mac) -m found }\n'
+    # The template's characters are checked where it enters: settings.py.
+    address = settings.review_url_template.replace("{reference}", "%[var(txn.reference),url_enc]")
+    review = f'    http-after-response set-header X-Regimen-Review-Url "{address}" if {{ var(txn.mac) -m found }} {{ var(txn.reference) -m len gt 0 }}\n'
     return FRONTEND.format(
         port=settings.port,
         log_prefix=LOG_PREFIX,
         header_limit=HEADER_LIMIT,
         body_limit=BODY_LIMIT,
-        forbidden=f"'{forbidden_field('n_discard')}'",
+        checked=settings.checked,
+        checked_id=CHECKED_ID,
+        small_body=SMALL_BODY,
+        checks=checks(settings.fields, "completion !checked"),
+        reference_limit=REFERENCE_LIMIT,
+        reference_key_variable=REFERENCE_KEY_VARIABLE,
         subject_header=settings.subject_header.lower(),
         namespace=settings.namespace,
         service=settings.service,
@@ -211,14 +227,14 @@ def _frontend(settings: Settings) -> str:
         assign=_assign(settings, held=False),
         assign_held=_assign(settings, held=True),
         decision=decision if settings.decides_label else "",
-        e400_field=_answer(400, "the field n_discard is not accepted"),
-        e404=_answer(404, "no such path; /v1/chat/completions, /v1/completions, /v1/models and /health are served"),
-        e405_post=_answer(405, "use POST", " hdr Allow POST"),
-        e405_get=_answer(405, "use GET", " hdr Allow GET"),
-        e413=_answer(413, f"the body is larger than {BODY_LIMIT} bytes"),
-        e415=_answer(415, "compressed bodies are not accepted"),
-        e431=_answer(431, f"the headers are larger than {HEADER_LIMIT} bytes"),
-        e503=_answer(503, "the router knows no version to serve yet"),
+        review=review if settings.review_url_template else "",
+        e400_reference=answer(400, f"X-Reference is longer than {REFERENCE_LIMIT} bytes; send the id of the record alone"),
+        e404=answer(404, "no such path; /v1/chat/completions, /v1/completions, /v1/models and /health are served"),
+        e405_post=answer(405, "use POST", " hdr Allow POST"),
+        e405_get=answer(405, "use GET", " hdr Allow GET"),
+        e415=answer(415, "compressed bodies are not accepted"),
+        e431=answer(431, f"the headers are larger than {HEADER_LIMIT} bytes"),
+        e503=answer(503, "the router knows no version to serve yet"),
     )
 
 
@@ -228,12 +244,19 @@ def render(settings: Settings) -> str:
         socket=settings.socket,
         log_port=settings.log_port,
         lua=settings.lua,
+        body_lua=settings.body_lua,
         buffer=BUFFER,
-        hold=HOLD_SECONDS,
         grace=settings.grace,
+        drain=settings.drain_timeout,
     )
     backends = "\n".join(BACKEND.format(slot=slot, servers=SERVERS) for slot in SLOTS)
-    return f"{top}{_errors()}\n{_frontend(settings)}\n{backends}"
+    large = LARGE.format(bodies=settings.bodies, bodies_at_once=BODIES_AT_ONCE)
+    return f"{top}\n{defaults()}\n{_frontend(settings)}\n{large}\n{backends}"
+
+
+def defaults() -> str:
+    """What both HAProxies do alike."""
+    return DEFAULTS.format(hold=HOLD_SECONDS) + _errors()
 
 
 def render_lua(settings: Settings) -> str:
@@ -246,13 +269,15 @@ def write(settings: Settings) -> None:
     settings.folder.mkdir(parents=True, exist_ok=True)
     settings.config.write_text(render(settings))
     settings.lua.write_text(render_lua(settings))
+    write_checks(settings.body_lua, settings.fields)
     settings.route_map.write_text("")
 
 
 def environment(settings: Settings) -> Iterator[tuple[str, str]]:
-    """HAProxy's environment: what it needs of ours, and the key."""
+    """HAProxy's environment: what it needs of ours, and the keys."""
     yield from ((name, value) for name, value in os.environ.items() if name != "SIGNING_KEY")
     yield SIGNING_KEY_VARIABLE, settings.signing_key_base64
+    yield REFERENCE_KEY_VARIABLE, settings.reference_key_base64
 
 
 def run(settings: Settings) -> None:

@@ -16,13 +16,14 @@ from regimen import __version__
 from regimen.cli.validate import validate
 
 GROUP = "regimen.commands"
-EXTRAS = dict.fromkeys(("download-base-models", "generate", "prepare-data"), "data")
+EXTRAS = dict.fromkeys(("download-base-models", "generate", "prepare-data"), "data") | {"join-feedback": "feedback"}
 """What commands need that can do without the extra trainer."""
 HELP = {
     "download-base-models": "Download base models from the Hugging Face hub, verified, at a fixed commit.",
     "finetune-lora": "Train an adapter on this machine.",
     "generate": "Write made-up claims and clinical documents to try everything with.",
     "generate-model": "Write a small random model to try everything with.",
+    "join-feedback": "Put experts' labels beside the rows of an export, and mark what the model influenced.",
     "merge-and-convert": "Merge an adapter into its base and write GGUF files.",
     "prepare-data": "Turn exports into training data.",
     "quickstart": "The same as quickstart-finetune.",

@@ -104,6 +104,7 @@ def _pod(owner: Owner, spec: ModelServiceSpec, settings: Settings, name: str) ->
         "SERVICE_NAMESPACE": owner.namespace, "SERVICE_NAME": owner.name, "SUBJECT_HEADER": spec.router.subject_header,
         "FEEDBACK_URL": settings.feedback_url, "DECIDES_LABEL": str(spec.decides_label).lower(),
         "DRAIN_TIMEOUT": str(parse_duration(spec.router.drain_timeout)),
+        "REVIEW_URL_TEMPLATE": spec.feedback.review_url_template or "",
     }  # fmt: skip
     env: list[Manifest] = [{"name": key, "value": value} for key, value in values.items()]
     env.append({"name": "SIGNING_KEY", "valueFrom": {"secretKeyRef": {"name": name, "key": "signing-key"}}})
@@ -125,6 +126,10 @@ def _pod(owner: Owner, spec: ModelServiceSpec, settings: Settings, name: str) ->
             {
                 **common, "name": "haproxy", "args": ["haproxy"], "ports": [{"name": "http", "containerPort": 8080}],
                 # HAProxy drops its connections on SIGTERM; this asks it to finish them first.
+                "lifecycle": {"preStop": {"exec": {"command": ["regimen-router", "drain"]}}},
+            },
+            {
+                **common, "name": "large", "args": ["large"],
                 "lifecycle": {"preStop": {"exec": {"command": ["regimen-router", "drain"]}}},
             },
             {

@@ -58,7 +58,10 @@ class ArmTraffic(Status):
     epoch: str
     requests: int
     errors: int = Field(description="Answers of 5xx, and attempts that failed, retried or not.")
+    cut: int = Field(0, description="Answers that ended early because their replica or the router stopped; errors count them too.")
     latency: list[int] = Field(description="Requests by latency: one count per bound of LATENCY_BUCKETS_MS and one beyond.")
+    first_token: list[int] = Field(default_factory=list, description="Requests by time until the answer began, in the same buckets.")
+    audited: int = Field(0, description="Requests drawn for audit.")
     subjects: dict[str, int] = Field(default_factory=dict, description="New requests by subject hash.")
 
 
@@ -70,6 +73,30 @@ class TrafficReport(Status):
     instance: str = Field(description="Unique per start of the agent.")
     sequence: int
     arms: list[ArmTraffic]
+    references: dict[str, bool] = Field(
+        default_factory=dict,
+        description="Records that were answered about, by keyed hash. True: an answer was not marked for audit, so a label may be influenced.",
+    )
+
+
+class RecordLabel(Status):
+    """What is known of one record of the business, by the keyed hash of its reference."""
+
+    reference: str
+    influenced: bool = Field(description="An answer that was not drawn for audit was given: the record's own label may follow it.")
+    version: str | None = Field(None, description="ModelVersion whose answer was labelled.")
+    audit: bool | None = Field(None, description="The labelled answer was drawn for audit: labelled before it was shown.")
+    predicted: str | None = None
+    expert: str | None = None
+    accepted: bool | None = None
+    edit_rate: float | None = None
+    satisfaction: float | None = None
+    received_at: datetime | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether a label of this record is free of the model's influence."""
+        return not self.influenced or bool(self.audit and self.expert is not None)
 
 
 class ArmEvidence(Status):
@@ -78,8 +105,11 @@ class ArmEvidence(Status):
     version: str
     requests: int = 0
     errors: int = 0
+    cut: int = 0
     subjects: int = 0
+    audited: int | None = Field(None, description="Requests drawn for audit; None: not counted.")
     latency: list[int] = Field(default_factory=list)
+    first_token: list[int] = Field(default_factory=list, description="Requests by time to first token, in the buckets of latency.")
     labelled: int = Field(0, description="Answers with both predicted and expert label.")
     labelled_subjects: int = 0
     agreed: int = 0
@@ -90,6 +120,8 @@ class ArmEvidence(Status):
     unparseable: int = Field(0, description="Labelled answers whose prediction is none of the experts' labels.")
     accepted: int = 0
     accepted_of: int = 0
+    acceptance_clusters: list[tuple[int, int]] = Field(default_factory=list, description="(rated, accepted) per subject.")
+    edit_clusters: list[tuple[int, float]] = Field(default_factory=list, description="(rated, sum of edit rates) per subject.")
     satisfaction_sum: float = 0
     satisfaction_of: int = 0
 

@@ -81,6 +81,14 @@ class FeedbackSpec(Spec):
     """How answers are marked for review."""
 
     audit_fraction: float = Field(0, ge=0, le=1, description="Random share marked for blind expert labelling, whatever the arm.")
+    review_url_template: str | None = Field(
+        None,
+        alias="reviewURLTemplate",
+        pattern=r"^https?://[A-Za-z0-9._~:/?@&=+,;*()!-]*\{reference\}[A-Za-z0-9._~:/?@&=+,;*()!#-]*$",
+        max_length=512,
+        description="Where an expert opens the case, with {reference} for the caller's X-Reference; sent with the answer. "
+        "Only a keyed hash of the reference is stored.",
+    )
 
 
 class ModelServiceSpec(Spec):

@@ -1,8 +1,7 @@
-"""The feedback service over HTTP, on a SQLite file."""
+"""The feedback service over HTTP, on both databases."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,11 +19,6 @@ from regimen_feedback.tables import OUTCOMES, SUBJECTS, connect
 MASTER = bytes(range(32))
 BEARER = {"Authorization": f"Bearer {service_key(MASTER, 'business', 'claims').hex()}"}
 EVIDENCE = "/v1/evidence/business/claims/e1"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/feedback.db"
 
 
 @pytest.fixture
@@ -53,7 +47,18 @@ def known(http: TestClient, url: str = EVIDENCE) -> dict[str, ArmEvidence]:
 def arm(version: str = "v1", epoch: str = "e1", subjects: dict[str, int] | None = None) -> dict[str, Any]:
     latency = [0] * (len(LATENCY_BUCKETS_MS) + 1)
     latency[4], latency[-1] = 2, 1
-    return {"version": version, "epoch": epoch, "requests": 3, "errors": 1, "latency": latency, "subjects": subjects or {}}
+    first_token = [*latency[1:], 0]
+    return {
+        "version": version,
+        "epoch": epoch,
+        "requests": 3,
+        "errors": 1,
+        "latency": latency,
+        "firstToken": first_token,
+        "cut": 1,
+        "audited": 2,
+        "subjects": subjects or {},
+    }
 
 
 def report(sequence: int, *arms: dict[str, Any], instance: str = "i1") -> dict[str, Any]:
@@ -94,14 +99,23 @@ def test_an_id_of_one_service_does_not_pass_for_another() -> None:
 
 def test_one_and_many_and_a_correction(http: TestClient) -> None:
     one = request_id()
-    assert http.post("/v1/feedback", json={"requestId": one, "predicted": "APPROVED"}).json() == {"accepted": 1, "replaced": 0}
+    assert http.post("/v1/feedback", json={"requestId": one, "predicted": "APPROVED"}).json() == {
+        "accepted": 1,
+        "replaced": 0,
+        "contradicted": 0,
+    }
     assert known(http)["v1"].labelled == 0
     assert say(http, {"requestId": one, "expert": "DENIED"}, {"requestId": request_id(), "accepted": True}) == {
         "accepted": 2,
         "replaced": 1,
+        "contradicted": 0,
     }
     assert (known(http)["v1"].labelled, known(http)["v1"].agreed) == (1, 0)
-    assert say(http, {"requestId": one, "expert": "DENIED"}, {"requestId": one, "expert": "APPROVED"}) == {"accepted": 2, "replaced": 1}
+    assert say(http, {"requestId": one, "expert": "DENIED"}, {"requestId": one, "expert": "APPROVED"}) == {
+        "accepted": 2,
+        "replaced": 1,
+        "contradicted": 1,
+    }
     assert (known(http)["v1"].labelled, known(http)["v1"].agreed) == (1, 1)
     say(http, {"requestId": one, "expert": None})
     assert known(http)["v1"].labelled == 0
@@ -130,7 +144,9 @@ def test_a_forged_id_stops_the_whole_batch(http: TestClient) -> None:
         ({"editRate": 1.5}, "editRate"),
         ({"editRate": -0.1}, "editRate"),
         ({"accepted": "yes"}, "accepted"),
-        ({"reviewer": "a@b.example"}, "reviewer"),
+        ({"expert": "Needs review"}, "expert"),
+        ({"reviewer": ""}, "reviewer"),
+        ({"reviewer": "x" * 257}, "reviewer"),
         ({"comment": "she said"}, "comment"),
         ({"requestId": 5}, "requestId"),
         ({"predicted": "APPROVED\n"}, "predicted"),
@@ -172,6 +188,7 @@ def test_traffic_adds_up_once(http: TestClient) -> None:
     assert (arms["v1"].requests, arms["v1"].errors, arms["v1"].subjects) == (9, 3, 2)
     assert (arms["v2"].requests, arms["v2"].subjects) == (3, 1)
     assert (arms["v1"].latency[4], arms["v1"].latency[-1], sum(arms["v1"].latency)) == (6, 3, 9)
+    assert (arms["v1"].cut, arms["v1"].audited, arms["v1"].first_token[3], arms["v1"].first_token[-2]) == (3, 6, 6, 3)
 
 
 def test_outside_a_rollout_subjects_are_not_kept(http: TestClient, database: str) -> None:
@@ -188,7 +205,9 @@ def test_routers_and_operator_show_their_key(http: TestClient, header: dict[str,
     assert http.get("/v1/evidence/business/other/e1", headers=BEARER).status_code == 401
 
 
-@pytest.mark.parametrize("change", [{"latency": [1, 2]}, {"subjects": {"John Doe": 1}}, {"requests": -1}, {"requests": "many"}])
+@pytest.mark.parametrize(
+    "change", [{"latency": [1, 2]}, {"subjects": {"John Doe": 1}}, {"requests": -1}, {"requests": "many"}, {"firstToken": [1]}]
+)
 def test_a_wrong_report_is_refused(http: TestClient, change: dict[str, Any]) -> None:
     answer = http.post("/v1/traffic", json=report(1, arm() | change), headers=BEARER)
     assert answer.status_code == 422 and "John" not in answer.text
@@ -213,14 +232,18 @@ def test_evidence_is_what_was_said(http: TestClient) -> None:
         {"requestId": request_id("v2"), "accepted": True, "satisfaction": 5},
         {"requestId": request_id("v2"), "accepted": False},
         {"requestId": request_id("v2"), "satisfaction": 3.5},
+        {"requestId": request_id("v2", "0000000c"), "accepted": True, "editRate": 0.5},
+        {"requestId": request_id("v2", "0000000c"), "editRate": 0.25},
         {"requestId": request_id("v2", epoch="other"), "accepted": True},
     )
     arms = known(http)
-    assert arms["v1"].model_dump(exclude={"latency"}) == {
+    assert arms["v1"].model_dump(exclude={"latency", "first_token"}) == {
         "version": "v1",
         "requests": 0,
         "errors": 0,
+        "cut": 0,
         "subjects": 0,
+        "audited": None,
         "labelled": 4,
         "labelled_subjects": 2,
         "agreed": 2,
@@ -231,10 +254,13 @@ def test_evidence_is_what_was_said(http: TestClient) -> None:
         "unparseable": 1,
         "accepted": 0,
         "accepted_of": 0,
+        "acceptance_clusters": [],
+        "edit_clusters": [],
         "satisfaction_sum": 0,
         "satisfaction_of": 0,
     }
-    assert (arms["v2"].accepted, arms["v2"].accepted_of, arms["v2"].satisfaction_sum, arms["v2"].satisfaction_of) == (1, 2, 8.5, 2)
+    assert (arms["v2"].accepted, arms["v2"].accepted_of, arms["v2"].satisfaction_sum, arms["v2"].satisfaction_of) == (2, 3, 8.5, 2)
+    assert (arms["v2"].acceptance_clusters, arms["v2"].edit_clusters) == ([(2, 1), (1, 1)], [(2, 0.75)])
 
 
 def test_evidence_of_the_audit_sample_alone(http: TestClient) -> None:

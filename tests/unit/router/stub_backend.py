@@ -15,12 +15,14 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 
 @dataclass
 class Stub:
-    """One replica on a loopback port. `mode`: ok, mute (closes without an answer), slow (answers after `delay`)."""
+    """One replica on a loopback port. `mode`: ok, mute (closes without an answer), slow (answers after `delay`), stream (sends a word
+    every `delay` seconds, `words` times)."""
 
     name: str
     port: int = field(default_factory=free_port)
     mode: str = "ok"
     delay: float = 1.0
+    words: int = 4
     requests: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     """Of the last completion."""
@@ -36,8 +38,17 @@ class Stub:
         """Refuse connections from now on."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(5)
 
-    async def _close(self) -> None:
+    def kill(self) -> None:
+        """Refuse connections, and drop those that are open, like a process that dies."""
+        asyncio.run_coroutine_threadsafe(self._close(drop=True), self._loop).result(5)
+
+    async def _close(self, drop: bool = False) -> None:
         self._server.close()
+        for writer in self._writers if drop else ():
+            writer.transport.abort()
+
+    def __post_init__(self) -> None:
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
@@ -46,6 +57,7 @@ class Stub:
         self._loop.run_forever()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         try:
             first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
@@ -54,17 +66,30 @@ class Stub:
                 self.requests += 1
                 self.headers = headers | {":target": first.split(" ")[1]}
                 await self._act()
-            if not (first.startswith("POST") and self.mode == "mute"):
+            if first.startswith("POST") and self.mode == "stream":
+                await self._stream(writer)
+            elif not (first.startswith("POST") and self.mode == "mute"):
                 writer.write(self._answer(len(body)))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:
+            self._writers.discard(writer)
             writer.close()
 
     async def _act(self) -> None:
         if self.mode == "slow":
             await asyncio.sleep(self.delay)
+
+    async def _stream(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(self.words):
+            event = f"data: {number}\n\n".encode()
+            writer.write(b"%x\r\n%s\r\n" % (len(event), event))
+            await writer.drain()
+            await asyncio.sleep(self.delay)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
 
     def _answer(self, length: int) -> bytes:
         body = json.dumps({"status": "ok", "by": self.name, "length": length}).encode()

@@ -1,11 +1,14 @@
 """What is read from EndpointSlices and the ConfigMap."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from kubernetes import client
 
 from regimen_router.cluster import Cluster, pods_of, routing_of
 
+UNEVEN = '{"generation": %d, "salt": "s", "stable": {"version": "v1", "weight": 50}, "candidate": {"version": "v2", "weight": 10}}'
 ROUTING = '{"generation": %d, "salt": "s", "stable": {"version": "v1", "weight": 100}}'
 
 
@@ -27,8 +30,8 @@ def a_slice(*endpoints: Any, version: str | None = "v1") -> client.V1EndpointSli
     )
 
 
-def config_map(text: str) -> client.V1ConfigMap:
-    return client.V1ConfigMap(data={"routing.json": text})
+def config_map(text: str, uid: str | None = None) -> client.V1ConfigMap:
+    return client.V1ConfigMap(data={"routing.json": text}, metadata=client.V1ObjectMeta(uid=uid))
 
 
 def test_ready_pods_serve_and_terminating_ones_leave() -> None:
@@ -53,13 +56,38 @@ def test_a_slice_without_version_is_the_routers_own() -> None:
     assert pods_of(a_slice(endpoint("a", "10.0.0.1"), version=None)) == []
 
 
-def test_a_broken_document_keeps_the_last_routing() -> None:
-    cluster = Cluster("ns", "svc", lambda: None)
+def followed(folder: Path, *documents: Any) -> Cluster:
+    cluster = Cluster("ns", "svc", lambda: None, folder / "routing.json")
     cluster.keep_slices({})
-    assert cluster.desired() is None
-    for text in (ROUTING % 2, "{", ROUTING % 1):
-        cluster.keep_config_maps({"svc-routing": config_map(text)})
-    cluster.keep_config_maps({})
+    for document in documents:
+        cluster.keep_config_maps({"svc-routing": document} if document else {})
+    return cluster
+
+
+def generation(cluster: Cluster) -> int | None:
     desired = cluster.desired()
-    assert desired and desired.routing.generation == 2
+    return desired.routing.generation if desired else None
+
+
+@pytest.mark.parametrize("broken", ["{", UNEVEN % 3, '{"generation": 3}', ROUTING.replace("v1", "v|1") % 3])
+def test_a_broken_document_keeps_the_last_routing(tmp_path: Path, broken: str) -> None:
+    assert generation(followed(tmp_path, config_map(broken))) is None
+    assert generation(followed(tmp_path, config_map(ROUTING % 2), config_map(broken), config_map(ROUTING % 1), None)) == 2
     assert routing_of(client.V1ConfigMap()) is None
+
+
+def test_a_config_map_made_anew_counts_from_the_beginning(tmp_path: Path) -> None:
+    old, stale, new = config_map(ROUTING % 7, "a"), config_map(ROUTING % 6, "a"), config_map(ROUTING % 1, "b")
+    assert generation(followed(tmp_path, old, stale)) == 7
+    assert generation(followed(tmp_path, old, new)) == 1
+
+
+@pytest.mark.parametrize("seen", [config_map("{"), None])
+def test_an_agent_that_starts_beside_a_broken_document_knows_the_last_good_one(tmp_path: Path, seen: Any) -> None:
+    (tmp_path / "routing.json").write_text(ROUTING % 5)
+    cluster = followed(tmp_path)
+    assert generation(cluster) is None
+    cluster.keep_config_maps({"svc-routing": seen} if seen else {})
+    assert generation(cluster) == 5
+    cluster.keep_config_maps({"svc-routing": config_map(ROUTING % 1, "b")})
+    assert generation(cluster) == 1

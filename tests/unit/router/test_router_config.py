@@ -1,18 +1,26 @@
 """HAProxy's configuration, word for word. After a change on purpose, write render() anew."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-from regimen_router.haproxy import environment, forbidden_field, render, render_lua
-from regimen_router.settings import Settings
+from regimen_router import body, large
+from regimen_router.haproxy import environment, render, render_lua
+from regimen_router.settings import Settings, SettingsError
 
 GOLDEN = Path(__file__).parent / "golden"
-SETTINGS = Settings("business", "claims", "ab" * 32, decides_label=True)
+SETTINGS = Settings("business", "claims", "ab" * 32, decides_label=True, review_url_template="https://claims.example/cases/{reference}")
 
 
-@pytest.mark.parametrize(("name", "text"), [("haproxy.cfg", render(SETTINGS)), ("hold.lua", render_lua(SETTINGS))])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("haproxy.cfg", render(SETTINGS)),
+        ("large.cfg", large.render(SETTINGS)),
+        ("hold.lua", render_lua(SETTINGS)),
+        ("body.lua", body.render_lua()),
+    ],
+)
 def test_the_configuration_is_the_golden_one(name: str, text: str) -> None:
     assert text == (GOLDEN / name).read_text()
 
@@ -27,17 +35,15 @@ def test_only_label_tasks_say_that_a_person_decides() -> None:
     assert "X-Regimen-Decision" not in render(Settings("business", "documents", "ab" * 32))
 
 
+def test_keys_differ_by_what_they_are_for() -> None:
+    made = dict(environment(SETTINGS))
+    assert made["REGIMEN_REFERENCE_KEY"] not in {made["REGIMEN_ROUTER_KEY"], ""} and "SIGNING_KEY" not in made
+
+
 @pytest.mark.parametrize(
-    ("body", "found"),
-    [
-        ('{"n_discard": 5}', True),
-        ('{"n_discard"\n :5}', True),
-        (r'{"\u006e_discard": 5}', True),
-        (r'{"n\u005Fdiscard": 5}', True),
-        ('{"prompt": "\\"n_discard\\": 5"}', False),
-        ('{"prompt": "n_discard"}', False),
-        ('{"n_discards": 5}', False),
-    ],
+    "template",
+    ["https://x.example/cases", "javascript:{reference}", 'https://x.example/{reference}"', "https://x.example/$HOME/{reference}"],
 )
-def test_the_field_is_found_however_it_is_written(body: str, found: bool) -> None:
-    assert bool(re.search(forbidden_field("n_discard"), body)) is found
+def test_a_template_that_could_say_more_is_refused(template: str) -> None:
+    with pytest.raises(SettingsError, match="REVIEW_URL_TEMPLATE"):
+        Settings("business", "claims", "ab" * 32, review_url_template=template)

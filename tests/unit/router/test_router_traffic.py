@@ -9,7 +9,7 @@ from regimen_router.settings import Settings, SettingsError
 from regimen_router.traffic import Ledger, Reporter, parse
 
 SETTINGS = Settings("ns", "svc", "0" * 64, feedback_url="http://feedback:8090")
-LINE = "regimen|v1|e1|0a1b2c3d|200|120|20|0|--"
+LINE = "regimen|v1|e1|0a1b2c3d|-|0|200|120|20|0|--"
 
 
 def test_a_line_is_read() -> None:
@@ -22,14 +22,15 @@ def test_a_line_is_read() -> None:
 @pytest.mark.parametrize(
     ("line", "failed", "aborted"),
     [
-        ("regimen|v1|e1|0a1b2c3d|200|120|20|+1|--", True, False),
-        ("regimen|v1|e1|0a1b2c3d|503|120|0|0|--", True, False),
-        ("regimen|v1|e1|0a1b2c3d|503|120|-1|3|SC", True, False),
-        ("regimen|v1|e1|0a1b2c3d|200|120|20|0|SD", True, False),
-        ("regimen|v1|e1|0a1b2c3d|504|900|0|0|sH", True, False),
-        ("regimen|v1|e1|0a1b2c3d|-1|120|-1|0|CH", False, True),
-        ("regimen|v1|e1|0a1b2c3d|200|120|20|0|CD", False, True),
-        ("regimen|v1|e1|0a1b2c3d|400|120|20|0|--", False, False),
+        ("regimen|v1|e1|0a1b2c3d|-|0|200|120|20|+1|--", True, False),
+        ("regimen|v1|e1|0a1b2c3d|-|0|503|120|0|0|--", True, False),
+        ("regimen|v1|e1|0a1b2c3d|-|0|503|120|-1|3|SC", True, False),
+        ("regimen|v1|e1|0a1b2c3d|-|0|200|120|20|0|SD", True, False),
+        ("regimen|v1|e1|0a1b2c3d|-|0|504|900|0|0|sH", True, False),
+        ("regimen|v1|e1|0a1b2c3d|-|0|200|900|20|0|KD", True, False),
+        ("regimen|v1|e1|0a1b2c3d|-|0|-1|120|-1|0|CH", False, True),
+        ("regimen|v1|e1|0a1b2c3d|-|0|200|120|20|0|CD", False, True),
+        ("regimen|v1|e1|0a1b2c3d|-|0|400|120|20|0|--", False, False),
     ],
 )
 def test_whose_fault_a_request_was(line: str, failed: bool, aborted: bool) -> None:
@@ -37,12 +38,37 @@ def test_whose_fault_a_request_was(line: str, failed: bool, aborted: bool) -> No
     assert request and (request.failed, request.aborted) == (failed, aborted)
 
 
-@pytest.mark.parametrize("line", ["Server slot_0/s1 is UP", "regimen|-|-|-|404|0|0|0|LR", ""])
+@pytest.mark.parametrize(
+    ("termination", "cut"),
+    [("--", False), ("SD", True), ("sD", True), ("SL", True), ("KD", True), ("KH", True), ("SH", False), ("CD", False)],
+)
+def test_what_was_cut(termination: str, cut: bool) -> None:
+    request = parse(LINE.replace("--", termination))
+    assert request and request.cut is cut
+
+
+def test_records_are_remembered_with_whether_a_label_may_follow_the_answer() -> None:
+    ledger = Ledger(SETTINGS)
+    for reference, audit, status in (
+        ("a" * 32, 1, 200),
+        ("b" * 32, 0, 200),
+        ("c" * 32, 0, 503),
+        ("d" * 32, 1, 200),
+        ("d" * 32, 0, 200),
+        ("-", 0, 200),
+    ):
+        add(ledger, f"regimen|v1|e1|0a1b2c3d|{reference}|{audit}|{status}|120|20|0|--")
+    report = ledger.next_report()
+    assert report and report.references == {"a" * 32: False, "b" * 32: True, "d" * 32: True}
+    assert (report.arms[0].audited, report.arms[0].requests, sum(report.arms[0].first_token)) == (2, 6, 6)
+
+
+@pytest.mark.parametrize("line", ["Server slot_0/s1 is UP", "regimen|-|-|-|-|-|404|0|0|0|LR", ""])
 def test_other_lines_count_nothing(line: str) -> None:
     assert parse(line) is None
 
 
-@pytest.mark.parametrize("line", ["regimen|v1", "regimen|v1|e1|0a1b2c3d|abc|120|20|0|--"])
+@pytest.mark.parametrize("line", ["regimen|v1", "regimen|v1|e1|0a1b2c3d|-|0|abc|120|20|0|--"])
 def test_a_broken_line_is_an_error(line: str) -> None:
     with pytest.raises(ValueError):
         parse(line)
@@ -69,7 +95,7 @@ def test_increments_add_up_while_a_report_is_on_its_way() -> None:
     add(ledger)
     assert not reporter.send()
     add(ledger)
-    add(ledger, "regimen|v2|e1|11111111|500|99999999|20|0|--")
+    add(ledger, "regimen|v2|e1|11111111|-|0|500|99999999|20|0|--")
     assert not reporter.send()
     assert seen[0] == seen[1] and seen[0].sequence == 1
     fail = False
@@ -92,7 +118,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_aborted_requests_have_no_latency() -> None:
     ledger = Ledger(SETTINGS)
-    add(ledger, "regimen|v1|e1|0a1b2c3d|200|120|20|0|CD")
+    add(ledger, LINE.replace("--", "CD"))
     report = ledger.next_report()
     assert report and report.arms[0].requests == 1 and sum(report.arms[0].latency) == 0
 
