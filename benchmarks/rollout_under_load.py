@@ -1,10 +1,11 @@
 """Four replicas exchanged under at least 30,000 requests, half of them streaming: what failed, what was cut, the slowest; and with faults.
 
-    python benchmarks/rollout_under_load.py [--requests 30000] [--workers 8] [--faults none operator router node] [--cluster bench]
+    python benchmarks/rollout_under_load.py [--requests 30000] [--workers 8] [--pause 2m] [--faults none operator router node] [--cluster bench]
 
 For each fault a rollout of a twin under its own load: `none`; `operator`: its pod is killed in the middle of every step; `router`: one of two router
-pods is killed without grace; `node`: the node with two of the four replicas is drained during the exchange. Where the requests are not over when
-the rollout is, they go on on what serves then. No request is tried again: a failure is one that a caller would have had.
+pods is killed without grace; `node`: the node with two of the four replicas is drained during the exchange. `--pause` lies between the exchanges of
+two replicas, so that the requests are made while they go on: how many were is said. No request is tried again: a failure is one that a caller
+would have had.
 """
 
 import argparse
@@ -20,7 +21,6 @@ from regimen_demo.load import Load
 from regimen_demo.production import production
 from regimen_demo.stage import ENDS, ROUTER, Object, Stage, rollout
 
-STEPS: list[Object] = [{"setReplicas": 1}, {"pause": {"duration": "10s"}}, {"analysis": {}}, {"setReplicas": 2}, {"setReplicas": 4}]
 FAULTS = ("none", "operator", "router", "node")
 
 
@@ -61,16 +61,25 @@ def faults(live: Stage, name: str, which: str) -> Iterator[list[str]]:
             thread.join()
 
 
-def one(live: Stage, which: str, version: str, requests: int, workers: int) -> None:
+def steps(pause: str) -> list[Object]:
+    """Each of four replicas, and time between them."""
+    waiting: Object = {"pause": {"duration": pause}}
+    one_by_one: list[Object] = [{"setReplicas": 1}, waiting, {"analysis": {}}]
+    for count in (2, 3, 4):
+        one_by_one += [{"setReplicas": count}, waiting]
+    return one_by_one
+
+
+def one(live: Stage, which: str, version: str, requests: int, workers: int, pause: str) -> None:
     """A rollout under load."""
     name, url = f"load-{which}", live.target.forward(NAMESPACE, "openins", 80)
     began = time.monotonic()
-    with Load(url, workers=workers, limit=requests) as load:
-        live.business.apply(rollout(name, version, STEPS, promotes=True))
+    with Load(url, workers=workers) as load:
+        live.business.apply(rollout(name, version, steps(pause), promotes=True))
         with faults(live, name, which) as done:
-            status = live.until(name, lambda status: status.get("phase") in ENDS, 900)
+            status = live.until(name, lambda status: status.get("phase") in ENDS, 3600)
         exchanged, during = time.monotonic() - began, load.counts.sent
-        while not load.done:
+        while load.counts.sent < requests:
             time.sleep(0.5)
     took, counts = time.monotonic() - began, load.counts
     print(
@@ -87,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=30_000)
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--pause", default="2m")
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--cluster", default="bench")
     asked = parser.parse_args()
@@ -94,7 +104,7 @@ def main() -> None:
         business.office.pause = 0.4  # experts who label a few answers, so that a twin is judged and promoted
         live = Stage(business)
         for number, which in enumerate(asked.faults):
-            one(live, which, live.twin(f"v9.{number}"), asked.requests, asked.workers)
+            one(live, which, live.twin(f"v9.{number}"), asked.requests, asked.workers, asked.pause)
 
 
 if __name__ == "__main__":

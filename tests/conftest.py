@@ -1,4 +1,4 @@
-"""Makes importable what is not installed: the throwaway cluster's library and the helpers beside the tests."""
+"""Makes importable what is not installed: the throwaway cluster's library, the demo, and the helpers beside the tests."""
 
 import os
 import sys
@@ -7,14 +7,7 @@ from pathlib import Path
 from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
-for folder in (
-    ROOT / "cluster",
-    ROOT / "tests",
-    ROOT / "tests/unit/plan",
-    ROOT / "tests/unit/stats",
-    ROOT / "tests/unit/trainer",
-    ROOT / "tests/wire",
-):
+for folder in map(ROOT.joinpath, ("cluster", "demo", "tests", "tests/unit/plan", "tests/unit/stats", "tests/unit/trainer", "tests/wire")):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

@@ -6,8 +6,9 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Target:
     name: str | None = None
     """Of the throwaway cluster; None for a cluster of the user's."""
     storage_class: str | None = None
-    _forwards: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _forwards: "list[Forward]" = field(default_factory=list)
 
     @property
     def own(self) -> bool:
@@ -68,13 +69,39 @@ class Target:
         context = ["--context", self.context] if self.context else []
         command = [str(regimen_cluster.kubectl_path()), *context, "-n", namespace, "port-forward", f"svc/{service}", f"{local}:{port}"]
         env = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
-        self._forwards.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env))
+        self._forwards.append(Forward(command, env))
         _wait_for_port(local)
         return f"http://127.0.0.1:{local}"
 
     def close(self) -> None:
-        for process in self._forwards:
-            process.terminate()
+        for forward in self._forwards:
+            forward.close()
+
+
+class Forward:
+    """`kubectl port-forward`, started again when it ends: it does so whenever its pod or one connection is lost."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        self._command, self._env, self._closed = command, env, threading.Event()
+        self._process = self._start()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._process.terminate()
+        self._keeper.join()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._env)
+
+    def _keep(self) -> None:
+        while not self._closed.is_set():
+            self._process.wait()
+            if not self._closed.wait(0.2):
+                self._process = self._start()
+        self._process.terminate()
+        self._process.wait()
 
 
 def own_cluster(name: str, images: Mapping[str, Mapping[str, str]]) -> Target:

@@ -83,7 +83,7 @@ def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing
     stage.business.apply(rollout("twin-50", version, STEPS, promotes=True))
     with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, operator_killed_at_every_step(stage, "twin-50") as killed:
         stage.target.kubectl("-n", NAMESPACE, "set", "env", "deployment/stock", "CHANGED=yes")
-        status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 400)
+        status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 500)
     tell("four replicas exchanged on full cards", load.counts)
     sys.stdout.write(f"\noperator killed in {killed}\n" + "\n".join(entry["what"] for entry in status["history"]))
     assert status["phase"] == "Promoted", status

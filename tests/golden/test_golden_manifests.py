@@ -31,6 +31,7 @@ from regimen.plan.finetune_facts import BaseFacts, DatasetFacts, FineTuneFacts
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import Context, RolloutFacts
 from regimen.plan.rollout_moves import wanted_routing
+from regimen.plan.rollout_prepare import fetch_jobs
 from regimen.plan.router import router_manifests, routing_map
 from regimen.plan.service import ServiceFacts
 from regimen.plan.version import VersionFacts
@@ -95,6 +96,19 @@ def routing() -> list[Manifest]:
     return [routing_map(SERVICE, wanted_routing(context, memory, Hold("")))]
 
 
+def fetched() -> list[Manifest]:
+    """Both versions' files, brought to the node that serves before anything moves."""
+    facts = RolloutFacts(
+        service_owner=SERVICE, service=service_spec(), serving=ServingRecord(version_ref="openins-baseline", revision=1, by="baseline"),
+        to_version=version_spec("v1.0"), to_ready=True, before=(), memory=None, stable=arm("openins-baseline", 4),
+        candidate=ArmFacts("openins-v1.0", "openins-openins-v1-0"), routing=None, routers=(), routers_expected=2, evidence=None,
+        lending=False, stable_version=version_spec(),
+    )  # fmt: skip
+    now = AT.timestamp()
+    memory = Memory(stable_ref="openins-baseline", begun_at=now, step_since=now, moved_at=now, nodes=["rtx3090"])
+    return made(fetch_jobs(Context(ROLLOUT, rollout_spec(), facts, SETTINGS, now, SERVICE, service_spec()), memory))
+
+
 def prepare() -> list[Manifest]:
     sources = (("sources.claims.csv[0].uri", "s3://regimen/raw/c.csv", "e1"),)
     facts = dataset.DatasetFacts(sources, None, None, TrainingDatasetStatus())
@@ -120,7 +134,7 @@ def imported_from_claim() -> list[Manifest]:
 
 
 PAIRS = {
-    "train": train, "train-in-a-window": train_in_a_window, "servers": servers, "routers": lambda: router_manifests(SERVICE, service_spec(), SETTINGS), "routing": routing,
+    "train": train, "train-in-a-window": train_in_a_window, "servers": servers, "routers": lambda: router_manifests(SERVICE, service_spec(), SETTINGS), "routing": routing, "fetch": fetched,
     "prepare": prepare, "import": imported, "import-hub": imported_from_hub, "import-claim": imported_from_claim,
 }  # fmt: skip
 
@@ -154,7 +168,7 @@ def test_golden(name: str) -> None:
 
 def pods() -> Iterator[tuple[str, Manifest]]:
     """Every pod that the operator ever makes."""
-    for source in (train, train_in_a_window, servers, PAIRS["routers"], prepare, imported, imported_from_hub, imported_from_claim):
+    for source in (train, train_in_a_window, servers, fetched, PAIRS["routers"], prepare, imported, imported_from_hub, imported_from_claim):
         for item in source():
             if item["kind"] in {"Job", "Deployment"}:
                 yield item["metadata"]["name"], item["spec"]["template"]["spec"]

@@ -1,9 +1,10 @@
-"""`regimen-operator`: read the environment, prove the bucket, wait for the Lease, watch."""
+"""`regimen-operator`: read the environment, wait for the Lease, watch; and prove the bucket beside that, since a rollback needs none."""
 
 import asyncio
 import logging
 import sys
-import time
+import threading
+from collections.abc import Callable
 
 import kopf
 from pythonjsonlogger.json import JsonFormatter
@@ -15,7 +16,8 @@ from regimen.act.reconcile import Reconciler
 from regimen.errors import ConfigurationError
 from regimen.handlers.health import serve
 from regimen.handlers.operator import Operator
-from regimen.store import ConditionalWritesUnsupportedError, Store, StoreUnavailableError
+from regimen.store import ConditionalWritesUnsupportedError, Store
+from regimen.store.proof import ProvenStore, prove
 
 log = logging.getLogger("regimen")
 
@@ -34,30 +36,38 @@ def main() -> None:
 async def _run() -> None:
     environment, settings = read()
     api = load_config()
-    store = Store.from_env()
+    bucket, proven = Store.from_env(), threading.Event()
     leadership = Leadership(environment.namespace, environment.pod)
-    operator = Operator(Cluster(api), Reconciler(Cluster(api), store, settings), environment.resync_seconds)
+    reconciler = Reconciler(Cluster(api), ProvenStore(bucket, proven), settings)
+    operator = Operator(Cluster(api), reconciler, environment.resync_seconds)
     serve(environment.port, healthy=lambda: _deaf(operator), ready=lambda: None)
-    await asyncio.to_thread(_prove, store)
+    refused = _beside(lambda: prove(bucket, proven))
     leadership.campaign()
     await asyncio.to_thread(leadership.elected.wait)
     registry = kopf.get_default_registry()
     operator.watch(registry)
     operator.start()
-    await kopf.operator(registry=registry, settings=_settings(), standalone=True, clusterwide=True)
+    watching = asyncio.ensure_future(kopf.operator(registry=registry, settings=_settings(), standalone=True, clusterwide=True))
+    await asyncio.wait({watching, refused}, return_when=asyncio.FIRST_COMPLETED)
+    if refused.done() and refused.exception() is not None:
+        watching.cancel()
+        await refused
+    await watching
 
 
-def _prove(store: Store) -> None:
-    """Law 7: a bucket that ignores If-None-Match is refused. One that cannot be reached yet is waited for."""
-    while True:
+def _beside(work: Callable[[], None]) -> "asyncio.Future[None]":
+    """Do it in a thread that keeps nobody from ending. The future is done only when it fails."""
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[None] = loop.create_future()
+
+    def run() -> None:
         try:
-            store.ensure_bucket()
-            store.verify_conditional_writes()
-        except StoreUnavailableError as error:
-            log.warning("waiting for the bucket: %s", error)
-            time.sleep(2)
-        else:
-            return
+            work()
+        except Exception as error:  # noqa: BLE001 - the loop raises it again
+            loop.call_soon_threadsafe(failed.set_exception, error)
+
+    threading.Thread(target=run, name="bucket", daemon=True).start()
+    return failed
 
 
 def _deaf(operator: Operator) -> str | None:

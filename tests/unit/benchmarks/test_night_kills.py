@@ -1,5 +1,6 @@
 """What the benchmark of kills counts and which laws it finds broken: one that always praises would show nothing."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from regimen.spec.artifacts import Progress
+from regimen.spec.artifacts import Lineage, Progress, VersionManifest
+from regimen.spec.finetune import FineTuneJobSpec
 
 ROOT = Path(__file__).parents[3]
 START = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
@@ -69,6 +71,11 @@ def test_what_is_done_twice(kills: Any, case: str) -> None:
     assert [again.steps for again in found] == [max(0, seen - resumed) for seen, _, resumed, _ in expected]
 
 
+def test_the_slowest_step_is_allowed_for(kills: Any) -> None:
+    assert kills.slowest_step(told(0, (5, 1, None), (8, 4, None), (20, 6, 6), 30, (40, 6, 6), (43, 9, 6))) == 6.0
+    assert kills.slowest_step(told(0, 4)) == 0.0
+
+
 def good(kills: Any) -> Any:
     """A job that kept every law."""
     log = kills.Log(
@@ -125,3 +132,96 @@ def test_only_a_container_that_runs_is_killed(kills: Any) -> None:
     pending = {"spec": {}, "status": {"phase": "Pending"}}
     assert kills.running_container([pending, pod(terminated={}), pod(waiting={})]) is None
     assert kills.running_container([pending, pod(running={})]) == ("rtx3090", "containerd://ab")
+
+
+class Business:
+    """Production that takes a job through a night, a look at a time, with all that the benchmark looks at."""
+
+    def __init__(self, kills: Any, looks: int) -> None:
+        from regimen_demo.production import Production
+
+        self.cluster = self.store = self.watch = self
+        self.manifest = lambda name: Production.manifest(self, name)  # type: ignore[arg-type]
+        self.kills, self.looks, self.seen = kills, looks, 0
+        self.applied: list[dict[str, Any]] = []
+        self.killed: list[str] = []
+
+    def apply(self, job: dict[str, Any]) -> None:
+        self.applied.append(job)
+
+    def kill_operator(self) -> None:
+        self.killed.append("operator")
+
+    def get(self, *asked: Any) -> Any:
+        """A resource, or the training's progress under its key."""
+        if len(asked) == 1:
+            at = min(self.seen, self.looks)
+            known = told(0, (5, 1, None), (20, 12, 12), (29, 20, 12), 45, (52, 12, 12), (60, 18, 12))
+            return known[at * (len(known) - 1) // self.looks].model_dump_json(by_alias=True).encode()
+        kind, _, name = asked
+        assert kind == "FineTuneJob" and name == self.applied[-1]["metadata"]["name"]
+        self.seen += 1
+        phase = "Training" if self.seen < self.looks else "Succeeded"
+        return {"metadata": {"uid": "u"}, "status": {"phase": phase, "progress": {"step": self.seen}}}
+
+    def status(self, *_: Any) -> dict[str, Any]:
+        return {"replicas": {"ready": 2}}
+
+    def items(self, kind: str, namespace: str, selector: str = "") -> list[dict[str, Any]]:
+        name = self.applied[-1]["metadata"]["name"]
+        if kind == "ModelVersion":
+            return [{"metadata": {"name": "openins-v8.0"}}]
+        if kind == "Job":
+            ends = datetime.now(UTC).timestamp() + 100
+            return [{"metadata": {"name": f"{name}-train-1", "annotations": {"regimen.dev/window-ends": str(ends)}}}]
+        if "component=server" in selector:
+            return [{"metadata": {"name": "s"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}] * 4
+        container = {"resources": {"requests": {"nvidia.com/gpu": "4"}}}
+        state = {"running": {}} if self.seen < self.looks else {"terminated": {}}
+        phase = "Running" if self.seen < self.looks else "Succeeded"
+        return [
+            {
+                "metadata": {"name": f"{name}-train-1-x", "labels": {"batch.kubernetes.io/job-name": f"{name}-train-1"}},
+                "spec": {"nodeName": "rtx3090", "containers": [container]},
+                "status": {"phase": phase, "containerStatuses": [{"containerID": "containerd://ab", "state": state}]},
+            }
+        ]
+
+    def keys(self, prefix: str) -> list[str]:
+        return [f"{prefix}v8.0/manifest.json", f"{prefix}v8.0/README.md"]
+
+
+def test_a_job_is_followed_killed_and_looked_at_afterwards(
+    kills: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    business = Business(kills, looks=150)
+    published = VersionManifest(
+        name="openins-v8.0", model="openins", version="v8.0", lineage=Lineage(fine_tune_job="killed-0"), published_at=START
+    )
+    real = business.get
+    monkeypatch.setattr(
+        business, "get", lambda *asked: published.model_dump_json().encode() if asked[-1].endswith("manifest.json") else real(*asked)
+    )
+    for name, value in (("LOOK", 0.001), ("SHORTEST", 0.001), ("LONGEST", 0.002), ("KUBELET_DOWN", 0.001)):
+        monkeypatch.setattr(kills, name, value)
+    done = business.killed
+    monkeypatch.setattr(kills.regimen_cluster, "kill", lambda name, part: done.append(f"{name} {part} down"))
+    monkeypatch.setattr(kills.regimen_cluster, "restart", lambda name, part: done.append(f"{name} {part} up"))
+    monkeypatch.setattr(kills.regimen_cluster, "kill_container", lambda *asked: done.append(" ".join(asked)))
+    stage = kills.Stage(business, time.monotonic())
+    killer = kills.Killer(stage, 5, 6)
+    run = kills.follow(stage, 0, killer, time.monotonic() + 60)
+    killer.close()
+    assert sorted(done) == sorted(
+        ["operator", "kills rtx3090 containerd://ab", "kills kubelet-rtx3090 down", "kills kubelet-rtx3090 up"] * 2
+    )
+    assert kills.broken(run) == []
+    assert kills.summary([run], killer.dealt, 6)[-1] == "every law held"
+    assert run.versions == ["openins-v8.0"] * 2
+    spec = business.applied[0]["spec"]
+    assert (spec["version"], spec["window"], spec["checkpoint"], spec["backoffLimit"]) == ("v8.0", kills.WINDOW, {"interval": "15s"}, 20)
+    FineTuneJobSpec.model_validate(spec)
+    said = capsys.readouterr().out
+    assert said.count("kill ") == 6
+    assert "killed-0 goes on after step 12 of training; 8 steps done twice" in said
+    assert "killed-0 ended Succeeded; phases Training Succeeded" in said

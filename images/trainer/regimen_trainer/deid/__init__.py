@@ -1,6 +1,6 @@
 """Removes identifiers of the eighteen classes of HIPAA's Safe Harbor from texts, without a language model.
 
-    known values → forms and labels → dates and ages → addresses and places → names → what is left of codes
+    known values → forms and labels → dates and ages → addresses and places → numbers and codes that nothing explains → names
 
 Nothing here reads files, knows of rows or keeps state. What is found is counted, never kept; no count is a certificate.
 """
@@ -8,7 +8,7 @@ Nothing here reads files, knows of rows or keeps state. What is found is counted
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import dates, geography, labels, months, names, numbers
+from regimen_trainer.deid import codes, dates, geography, labels, months, names, numbers
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
 from regimen_trainer.deid.recognizer import Cues, words_of
@@ -17,7 +17,7 @@ from regimen_trainer.deid.tags import hidden, shown
 
 __all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
 RECOGNIZERS = Cues((
-    *numbers.FORMS, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *dates.AGES, *geography.GEOGRAPHY, *numbers.UNLABELLED, *names.LABELLED,
+    *numbers.FORMS, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *dates.AGES, *geography.GEOGRAPHY, *numbers.UNLABELLED, *codes.CODES, *names.LABELLED,
 ))  # fmt: skip
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
 

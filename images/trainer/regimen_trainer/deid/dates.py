@@ -37,7 +37,9 @@ _ON = word_set(
     "on since date dated dos service until admitted admission seen visit discharged discharge for scheduled procedure surgery performed doi injury"
 )
 _BY = word_set("from to by through thru till before after and between of the - – for around about")
-_MET = word_set("visit appointment appt office encounter admission note surgery dos date procedure lab labs mri ct")
+_MET = word_set(
+    "visit appointment appt office encounter admission note surgery dos date procedure lab labs mri ct xray films biopsy colonoscopy ultrasound echo ekg ecg culture cultures results vitals hospitalized"
+)
 _OUT_OF = frozenset((4, 5, 6, 8, 10, 15, 27, 30))
 """What scores are out of: 3/5 strength, 9/15 on the Glasgow scale."""
 
@@ -48,9 +50,10 @@ def _month_and_day(match: re.Match[str]) -> str:
     if not (0 < month <= 12 and 0 < day <= 31):
         return match[0]
     text = match.string
-    before = text[max(0, match.start() - 16) : match.start()].lower().replace(":", " ").split()[-1:]
+    before = text[max(0, match.start() - 24) : match.start()].lower().replace(":", " ").split()[-2:]
+    met, before = len(before) == 2 and before[0] in _MET and before[1] in _BY, before[-1:]
     after = text[match.end() : match.end() + 14].lower().split()[:1]
-    dated = not _ON.isdisjoint(before) or not _MET.isdisjoint(word.strip(".,;") for word in after)
+    dated = met or not _ON.isdisjoint(before) or not _MET.isdisjoint(word.strip(".,;") for word in after)
     ranged = day > 12 and day not in _OUT_OF and not _BY.isdisjoint(before) and after not in (["strength"], ["murmur"], ["pain"], ["of"])
     return tag("DATE") if dated or ranged else match[0]
 
@@ -68,6 +71,11 @@ BIRTHS = (
     ),
 )
 DATES = (
+    recognizer(
+        "DATE",
+        rf"\d(?<![\w./-].)\d?/\d\d?(?=\s?(?:to|through|thru|until|till|and|-|–)\s?\d\d?/\d\d?/(?:{_YEAR}|\d\d)(?!\d))",
+        shapes=("0/0 ", "0/0-", "0/00 ", "0/00-", "0–"),
+    ),
     recognizer("DATE", rf"{_YEAR_FIRST}([-/.]){_MM}\2{_DD}(?!\d){_TIME}", _year, shapes=("0000-0", "0000/0", "0000.0")),
     recognizer(
         "DATE",

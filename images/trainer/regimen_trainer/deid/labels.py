@@ -19,7 +19,7 @@ STRONG = {
     "MRN": "mrn,medical record,health record",
     "MEMBER": "mbi,hicn,subscriber,beneficiary,enrollee,medicaid,medicare,member,policyholder",
     "ACCOUNT": "account,acct,iban,csn,har,a/c",
-    "LICENSE": "npi,dea,license,licence,certificate,passport,credential",
+    "LICENSE": "npi,dea,lic,license,licence,certificate,passport,credential",
     "VEHICLE": "vin,plate,plates,license plate,licence plate,license tag",
     "DEVICE": "udi,imei,serial,s/n",
     "BIOMETRIC": "fingerprint,voiceprint,voice print,retina,retinal scan,iris,iris scan,faceprint,face print,biometric,palm print,fingerprint template,"

@@ -48,15 +48,30 @@ _CALENDAR = _words("""
 January February March April June July August September October November December Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec
 Monday Tuesday Wednesday Thursday Friday Saturday Sunday Christmas Easter Thanksgiving
 """)
+FUNCTION_WORDS = _words("""
+a an the this that these those some any each every either neither both all many much more most few fewer less least several other others another such same own
+i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his himself she her hers herself it its itself they them their theirs
+themselves who whom whose which what whatever whoever whichever someone somebody something anyone anybody anything everyone everybody everything nobody
+nothing none one ones two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty
+thirty forty fifty sixty seventy eighty ninety hundred thousand million first second third about above across after against along alongside amid among amongst around as at before behind below beneath beside besides between
+beyond but by despite down during except for from in inside into like near of off on onto opposite out outside over past per regarding since than through
+throughout till to toward towards under underneath unlike until unto up upon versus via with within without and or nor so yet if unless because although though
+whereas while when whenever where wherever why how whether that be am is are was were been being have has had having do does did doing done can could might
+must shall should would ought not no yes please there here then also just only even very too quite rather again once twice ever never always often now
+""")
 _PLACES = _words("""
 Alabama Alaska Arizona Arkansas California Colorado Connecticut Delaware Florida Georgia Hawaii Idaho Illinois Indiana Iowa Kansas Kentucky Louisiana
 Maine Maryland Massachusetts Michigan Minnesota Mississippi Missouri Montana Nebraska Nevada Ohio Oklahoma Oregon Pennsylvania Tennessee Texas
 Utah Vermont Virginia Wisconsin Wyoming America Africa Asia Europe Canada Mexico China India Japan Korea Vietnam Iraq Iran Israel Jordan
 Russia Germany France Spain Italy Ireland England Poland Turkey Greece Cuba Haiti Jamaica Brazil Chile Peru Guatemala Nicaragua Honduras
 American African Asian European Mexican Chinese Indian Japanese Korean Vietnamese Russian German French Spanish Italian Irish English Polish
-Hispanic Latino Latina Caucasian Arabic Hindi Urdu Tagalog Portuguese Creole Cantonese Mandarin Catholic Christian Muslim Jewish Baptist
+Albania Algeria Angola Argentina Armenia Australia Austria Azerbaijan Bangladesh Barbados Belarus Belgium Belize Bolivia Bosnia Bulgaria Cambodia Cameroon Colombia
+Congo Croatia Cyprus Denmark Ecuador Egypt Eritrea Estonia Ethiopia Finland Gambia Ghana Guyana Hungary Iceland Indonesia Jamaica Kazakhstan Kenya Kuwait
+Laos Latvia Lebanon Liberia Libya Lithuania Malaysia Mali Mongolia Morocco Mozambique Myanmar Nepal Netherlands Nigeria Norway Pakistan Palestine Panama Paraguay
+Philippines Portugal Romania Rwanda Scotland Senegal Serbia Singapore Slovakia Slovenia Somalia Sudan Sweden Switzerland Syria Taiwan Tanzania Thailand Tunisia
+Uganda Uruguay Uzbekistan Venezuela Wales Yemen Zambia Zimbabwe Britain Hispanic Latino Latina Caucasian Arabic Hindi Urdu Tagalog Portuguese Creole Cantonese Mandarin Catholic Christian Muslim Jewish Baptist
 """)
-_DRUGS = _words("""
+DRUGS = _words("""
 Allegra Ambien Aleve Advair Abilify Actos Adderall Arava Aricept Ativan Bactrim Benadryl Boniva Bumex Cardura Celexa Celebrex Cipro Claritin Colace Coreg
 Cozaar Crestor Cymbalta Demerol Depakote Detrol Dilantin Dilaudid Diovan Effexor Elavil Eliquis Enbrel Evista Femara Flagyl Flexeril Flomax Flonase
 Fosamax Haldol Humira Imdur Imitrex Januvia Keflex Keppra Klonopin Lamictal Lantus Lasix Levaquin Levemir Lexapro Lipitor Lopressor Lortab Lovenox
@@ -71,8 +86,9 @@ Medicare Medicaid Aetna Cigna Humana Kaiser Anthem Tricare Optum Optumrx Doctor 
 Al Bi Ca Di El Ha Hu Ii Iv Ix Vi Vii La Le Li Lo Lu Ma Me Mi Mo Mu My No Oh Ok Om Os Ot Po Re Sa Se So Su Ta Ti To Tu Un Ur Us Ve Wa We Xi Ya Yo
 Gen Abd Pos Neg Rad Cor Lad Cad Ham Bun Mri Cat Pet Sat Pap Phi Tib Fib Met Vas Tab Tabs Cap Caps Nad Ros Hen Hent Heent Ext Neuro Skin Psych Osa
 Mom Mama Papa Dad Grandma Sir Bud Hun Dear Son Bye Hi Okay Yeah Um Uh Hm Hmm Wow Gosh Uhm Aw Ah Ow Ouch Huh Hey Lemme Okey Yessir Pardon Mister Accutane Micronase Epi Jesus Lord God Thank Thanks Alright Sure Yep Nope
+Titer Titers Bolus Boluses Nine Alpha Trunk Fossa Nares Labrum Fridge Condo Gravida Para Sulfa Labs Spina Alta Danish Swedish Dutch Norwegian Greek Hebrew Turkish Persian Thai Ukraine Ukrainian Gatorade Augmentin Mylanta Cetaphil Pedialyte
 Axis Pain Plan Vital Chief Ros Allergies Impression Assessment Palmer Latin Braille Tess Koch Cpr Ekg Ecg Lot Von Della Kit Chi Val Lee-Jones
 Merlot Chardonnay Marlboro Camel Ford Honda Harley Davidson Chevrolet Chevy Cadillac Tesla Sears Costco Walmart Walgreens Kroger
 """)
-PROTECTED = frozenset(_CALENDAR | _PLACES | _DRUGS | _OTHER)
+PROTECTED = frozenset(FUNCTION_WORDS | _CALENDAR | _PLACES | DRUGS | _OTHER)
 """No names by themselves. After a title, a label or as part of a full name they may be one all the same."""

@@ -10,17 +10,34 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from regimen_trainer.deid.lexicon import LIKELY, POSSIBLE, SURE, name_weights, sure_names, word_counts
-from regimen_trainer.deid.medical import NOUNS, PROTECTED
+from regimen_trainer.deid.lexicon import (
+    LIKELY,
+    POSSIBLE,
+    SURE,
+    english,
+    family_names,
+    given_names,
+    is_known,
+    is_misspelt,
+    medical_words,
+    name_weights,
+    sure_names,
+    word_counts,
+)
+from regimen_trainer.deid.medical import DRUGS, NOUNS, PROTECTED
 from regimen_trainer.deid.recognizer import Found, recognizer, tag, word_set
 
 ENOUGH = 3
 ENOUGH_SMALL = 5
 """What a name in lower case needs, as dictations write it."""
+LONG = 6
+"""Letters in capitals alone from which on they are no abbreviation."""
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*\.?")
 _BREAK = re.compile(r"^(?:[ \t]+|\s?,\s?|-|\n(?! *\n))$")
-CAPITALS = re.compile(r"[A-Z][^\W\d_]+(?:['’-][^\W\d_]+)*")
+CAPITALS = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:['’-][^\W\d_]+)*")
 
+INNER = re.compile(r"(?:La|Le|De|Da|Di|Du|Van|Von|Mc|Mac|Fitz|Ja|Ka|Ta|O)[A-Z][a-z]+$")
+"""LaKeisha; other capitals inside a word are a product's: CyberKnife."""
 _JOINED = re.compile(r"[A-Z][a-z]*['’-][A-Z]")
 
 TITLES = word_set("dr drs mr mister mrs ms mx prof professor rev fr hon sgt capt lt col")
@@ -41,6 +58,10 @@ practitioner assistant
 LEADS = word_set("""
 with by saw called told per from to and for contacted spoke met asked meet see seeing contact notified informed paged via of i'm
 """)
+SPEAKS = word_set("""
+tells says said told states stated reports reported denies denied calls called asks asked agrees agreed complains complained endorses voiced insists admits
+""")
+"""What only people do."""
 DOES = word_set("""
 reports reported states stated says said denies denied presents presented complains complained notes noted tells told called calls asks
 asked agrees agreed wants wanted was is has had came comes went lives works underwent returned returns returns will requests requested
@@ -48,8 +69,24 @@ understands believes thinks feels felt describes described confirmed signed revi
 ordered prescribed referred explained discussed advised saw who arrived
 """)
 DEGREES = word_set("md do rn np pa dds dmd phd dpm lpn cnp aprn crna pt ot od pharmd lcsw psyd facs cpc fnp msw bsn dc")
+_SAINTS = word_set("st saint san santa")
+NOT_FAMILIES = word_set("""
+md do rn np pa dds dmd phd dpm pt ot od dc may will can is was has had and or the of in on at to for with by from as an no not he she his her who
+""") | PROTECTED - word_set("""
+le li lo lu ma wu xu yu su christian jordan israel london paris english french german holland ireland china france england palmer koch lord god camel davidson ford day august april june
+may january friday sunday monday easter christmas tess valentine guest mayo kaiser dear son sir
+""")
+"""After a first name too, these are rather the next word of the sentence."""
 ABBREVIATED = word_set("jr sr st wm chas geo jos")
 PARTICLES = word_set("de la del van von der den da dos das di le el al bin ibn ben st san y e")
+_NICKNAME = re.compile(r"\[NAME\]\s*[\"“‘'(]\s?[^\W\d_]+(?:\s[^\W\d_]+)?\s?[\"”’')]\s*\[NAME\]")
+"""Between a first and a last name."""
+DOSED = re.compile(
+    r"\s?(?:\d|tablets?|tabs?|capsules?|caps|cream|lotion|ointment|gel|drops|spray|inhaler|patch|injections?|shots?|therapy|treatments?|pack|pens?|pump|system|implant|vaccine|infusions?|XR|ER|SR|CR|XL|LA|HCT|DM|PM)\b"
+)
+_TAKEN = word_set(
+    "taking takes took tried prescribed started using uses used allergic allergy drinking drinks tolerates refill refills medication medications meds generic brand"
+)
 _LABEL = (
     r"(?P<label>\b(?:(?:patient|pt|member|insured|subscriber|claimant|provider|physician|full|first|last|maiden|contact|guardian|spouse|employer)(?:'s)?\s+name|name|"
     r"(?:electronically\s+)?(?:signed|dictated|reviewed|transcribed|prepared|authored|verified)\s+by|signed|attending(?:\s+physician)?|surgeon|(?:first\s+)?assistant|anesthesiologist|"
@@ -104,9 +141,11 @@ LABELLED = (
     ),
     recognizer(
         "ORGANIZATION",
-        r"(?P<lead>\b(?i:works?|worked|working|employed|employment)\s+(?:for|at|by|with)\s+|\b(?i:employer)(?:\s+is|:|,)?\s+)(?!(?:the|a|an|ABCD|XYZ)\b)[A-Z][\w'’&-]+(?:\s+(?:&\s+|and\s+|of\s+)?[A-Z][\w'’&-]+){0,3}",
-        lambda match: match["lead"] + tag("ORGANIZATION"),
-        words="works work worked working employed employer employment",
+        r"(?P<lead>\b(?i:works?|worked|working|employed|employment|jobs?|position|retired|laid\s+off|fired|shifts?)\s+(?:\w+\s+)?(?:for|at|by|with|from)\s+(?:the\s+)?"
+        r"|\b(?i:employer)(?:\s+is|\s+was|:|,)?\s+(?:the\s+)?)(?!(?:The|A|An|ABCD|XYZ|I|His|Her|My|Our|This)\b)"
+        r"(?P<own>[A-Z][\w'’&-]+(?:\s+(?:&\s+|and\s+|of\s+)?[A-Z][\w'’&-]+){0,3}(?:\s+(?:mill|quarry|plant|factory|farms?|mine|warehouse|bakery|yard|shop|store|foundry|school|restaurant|company))?)",
+        lambda match: match[0] if match["own"].lower() in PROTECTED else match["lead"] + tag("ORGANIZATION"),
+        words="works work worked working employed employer employment job jobs position retired laid fired shift shifts",
         flags=0,
     ),
 )
@@ -125,8 +164,14 @@ def mentions(words: set[str], text: str) -> bool:
     """Whether a text may hold a name at all; cheap, for most texts hold none."""
     if not words.isdisjoint(sure_names()) or not words.isdisjoint(TITLES) or not words.isdisjoint(CALLINGS):
         return True
-    capitals = CAPITALS.findall(text)
-    return not name_weights().keys().isdisjoint([word.lower() for word in capitals]) or _JOINED.search(text) is not None
+    return any(map(_rouses, words)) or any(_seen(word)[2] > 0 for word in CAPITALS.findall(text)) or _JOINED.search(text) is not None
+
+
+@lru_cache(maxsize=100_000)
+def _rouses(word: str) -> bool:
+    """Whether a word in lower case is reason enough to look closer."""
+    weight = _weight(word)
+    return weight == SURE or (weight == LIKELY and word not in english())
 
 
 def spans(text: str) -> list[tuple[int, int]]:
@@ -138,10 +183,21 @@ def spans(text: str) -> list[tuple[int, int]]:
             index += 1
             continue
         end = _run(words, index, text)
-        if end > index and (span := _judge(words, index, end, text)):
-            found.append(span)
+        if end > index and _judge(words, index, end, text):
+            first = index - 1 if index and _belongs(words[index - 1], words[index], text) else index
+            end += end < len(words) and _belongs(words[end - 1], words[end], text)
+            found.append((words[first].start, words[end - 1].end))
         index = max(end, index + 1)
     return found
+
+
+def _belongs(left: _Word, right: _Word, text: str) -> bool:
+    """Whether of two neighbours, one of them a name, the other is one too: nothing knows it, and it is written alike."""
+    return (
+        text[left.end : right.start] == " "
+        and text[left.start].islower() == text[right.start].islower()
+        and all(len(word.text) > 2 and not word.text.isupper() and not is_known(word.lower.split("-")[0]) for word in (left, right))
+    )
 
 
 def _word(match: re.Match[str]) -> _Word:
@@ -169,20 +225,42 @@ def _weight(word: str) -> int:
     if (weight := name_weights().get(lower)) is not None:
         return weight
     if "-" in lower or "'" in lower:
-        return _joined(lower)
-    return 0 if _unknown(word) else -1
+        return _joined(word)
+    return _stranger(word, lower)
 
 
-def _joined(lower: str) -> int:
-    """Smith-Jones."""
-    parts = [name_weights().get(part, -1) for part in re.split("[-']", lower)]
-    return max(parts) if min(parts) > 0 and "-" in lower else -1
+def _joined(word: str) -> int:
+    """Smith-Jones; also with a part that nothing knows."""
+    parts = re.split("[-'’]", word)
+    weights = [_weight(part) for part in parts]
+    if "-" not in word or min(map(len, parts)) < 3:
+        return -1
+    return max(weights) if min(weights) > 0 else -1
+
+
+def _stranger(word: str, lower: str) -> int:
+    """A word in no list of names: one that no vocabulary knows either is a name; capitals alone may be an abbreviation."""
+    if is_known(lower):
+        return -1
+    plain = lower.encode("ascii", "ignore").decode()
+    if word[0].islower():
+        foreign = not lower.isascii() and len(lower) > 3
+        return SURE if foreign else LIKELY if len(lower) > 4 and lower not in word_counts() and not is_misspelt(lower) else -1
+    if word[:-1].isupper() and word[-1] == "s" and len(word) < LONG:
+        return -1
+    if word.isupper() and len(word) > 1:
+        return 0 if len(word) < LONG else LIKELY if lower in word_counts() or is_misspelt(plain) else SURE
+    if lower in word_counts() or len(lower) < 4:
+        return LIKELY if len(lower) > 3 else POSSIBLE if len(lower) == 3 else 0
+    if not (word[1:].islower() or INNER.match(word)):
+        return 0
+    return SURE
 
 
 def _unknown(word: str) -> bool:
     """Capitalised, and neither English nor medicine."""
     lower = word.lower()
-    return word[:1].isupper() and lower not in word_counts() and lower not in PROTECTED
+    return word[:1].isupper() and lower not in word_counts() and not is_known(lower)
 
 
 def _run(words: Sequence[_Word], first: int, text: str) -> int:
@@ -199,7 +277,7 @@ def _run(words: Sequence[_Word], first: int, text: str) -> int:
         if not _continues(words, end, small):
             break
         end += 1
-    while end - 1 > first and words[end - 1].lower in PARTICLES:
+    while end - 1 > first and words[end - 1].lower in PARTICLES and (words[end - 1].text.islower() or words[end - 1].lower in _SAINTS):
         end -= 1
     return end
 
@@ -212,7 +290,8 @@ def _begins(words: Sequence[_Word], index: int, text: str) -> bool:
     if before in TITLES:
         return (word.text[0].isupper() or word.weight > 0) and not (word.lower in NOUNS or word.lower in DEGREES)
     if word.text[0].islower():
-        return word.weight >= LIKELY and len(word.text) > 2
+        follows = index + 1 < len(words) and words[index + 1].weight == SURE and text[word.end : words[index + 1].start] == " "
+        return len(word.text) > 2 and (word.weight >= LIKELY or (follows and word.lower in given_names() and word.lower not in PROTECTED))
     initial = (
         len(word.text) == 1
         and index + 1 < len(words)
@@ -220,7 +299,7 @@ def _begins(words: Sequence[_Word], index: int, text: str) -> bool:
         and words[index + 1].text[0].isupper()
         and text[word.end : word.end + 1] == "."
     )
-    return (word.weight >= 0 and len(word.text) > 1 and word.lower not in DEGREES) or initial
+    return (word.weight >= 0 and len(word.text) > 1 and word.lower not in DEGREES) or initial or _is_pair(words[index : index + 2])
 
 
 def _continues(words: Sequence[_Word], index: int, small: bool) -> bool:
@@ -229,36 +308,76 @@ def _continues(words: Sequence[_Word], index: int, small: bool) -> bool:
         after = next((other for other in words[index + 1 : index + 3] if other.lower not in PARTICLES), None)
         return after is not None and after.weight > 0 and after.text[0].isupper() != small
     if small:
-        return word.weight >= LIKELY and word.text.islower()
+        initial = len(word.text) == 1 and index + 1 < len(words) and words[index + 1].weight >= LIKELY and words[index - 1].weight >= LIKELY
+        return word.text.islower() and (word.weight >= LIKELY or initial)
+    if word.text[0].isupper() and (word.lower in family_names() or word.lower in _SAINTS) and word.lower not in NOT_FAMILIES:
+        before = words[index - 1]
+        if before.weight == SURE or before.lower in given_names() or len(before.text) == 1:
+            return True
     return word.text[0].isupper() and (word.weight >= 0 or (len(word.text) == 1 and word.text != "I")) and word.lower not in DEGREES
 
 
-def _judge(words: Sequence[_Word], first: int, end: int, text: str) -> tuple[int, int] | None:
-    """The span of a run that is a name."""
+def _judge(words: Sequence[_Word], first: int, end: int, text: str) -> bool:
+    """Whether a run is a name."""
     run = words[first:end]
     before = _before(words, first, text)
     score = sum(max(word.weight, 0) for word in run) + (before if len(run) == 1 else max(before, 0)) + _after(words, end, text)
+    score += 2 * _is_pair(run)
     small = run[0].text[0].islower()
+    if len(run) == 1 and _is_drug(words, first, end, text):
+        score -= SURE
     if len(run) == 1 and run[0].text.isupper():
-        score -= run[0].weight if len(run[0].text) < 5 else 1
-    if score < (ENOUGH_SMALL if small else ENOUGH):
-        return None
-    return run[0].start, run[-1].end
+        score -= run[0].weight if len(run[0].text) < 5 else int(len(run[0].text) < 8)
+    enough = ENOUGH_SMALL - (run[0].weight == SURE and len(run[0].text) > 3 and run[0].lower not in english()) if small else ENOUGH
+    return score >= enough
+
+
+def _is_drug(words: Sequence[_Word], first: int, end: int, text: str) -> bool:
+    """A name in no list that stands where drugs and products do: beside another, or before a dose or a form."""
+    if words[first].lower in name_weights():
+        return False
+    if DOSED.match(text, words[end - 1].end):
+        return True
+    near = (words[first - 1] if first else None, words[end] if end < len(words) else None)
+    return any(word is not None and (word.lower in medical_words() or word.lower in DRUGS or word.lower in _TAKEN) for word in near)
+
+
+def _is_pair(run: Sequence[_Word]) -> bool:
+    """Will Small: a first and a last name, even where each of them is rather a word by itself."""
+    if len(run) < 2:
+        return False
+    first, last = run[0], run[-1]
+    return (
+        first.lower in given_names()
+        and first.lower not in PROTECTED
+        and first.text[0].isupper()
+        and last.text[0].isupper()
+        and (last.lower in family_names() or last.weight > 0)
+        and last.lower not in NOT_FAMILIES
+        and last.lower not in NOUNS
+        and first.text.isupper() == last.text.isupper()
+    )
 
 
 def _before(words: Sequence[_Word], first: int, text: str) -> int:
     if not first:
         return -1 if words[first].weight < SURE else 0
     before = words[first - 1]
+    if len(before.text) == 1 and text[before.end : words[first].start] == ". " and before.text.islower() == words[first].text.islower():
+        return 2
     gap = text[before.end : words[first].start]
     if gap.strip(" .") == "" and before.lower in TITLES:
         return 6
     if "\n" in gap or "." in gap or "?" in gap or "!" in gap:
         return -1 if words[first].weight < SURE else 0
+    if ":" in gap and before.lower in RELATIONS and words[first].text.islower():
+        return 2
     if ":" in gap:
         return -1 if words[first].weight < SURE else 0
     if gap.strip(" ,") or (before.weight > 0 and before.text[0].isupper()):
         return 0
+    if before.lower in DEGREES and before.text.isupper() and gap == " ":
+        return 2
     if before.lower in CALLINGS:
         return 3 if words[first].weight != POSSIBLE else 1
     if before.lower in RELATIONS or (before.lower == "is" and first > 1 and words[first - 2].lower in RELATIONS | {"name"}):
@@ -278,8 +397,8 @@ def _after(words: Sequence[_Word], end: int, text: str) -> int:
         return -9
     if after.text.lower() in DEGREES and gap.strip(", ") == "" and after.text[-1].isupper():
         return 4
-    if gap == " " and after.lower in DOES and after.text.islower():
-        return 1
+    if gap == " " and (after.lower in DOES or after.lower in SPEAKS) and (after.text.islower() or last.text.isupper()):
+        return 2 if after.lower in SPEAKS else 1
     return 1 if owner else 0
 
 
@@ -293,4 +412,4 @@ def clean(text: str, found: Found) -> str:
     for start, end in places:
         pieces += (text[last:start], tag("NAME"))
         last = end
-    return "".join((*pieces, text[last:]))
+    return _NICKNAME.sub(tag("NAME"), "".join((*pieces, text[last:])))

@@ -1,7 +1,6 @@
 """Numbers and codes that stand for one person, thing or file, by their form.
 
-Codes of medicine and billing (ICD-10, CPT, HCPCS, NDC, LOINC, SNOMED, RxNorm) stay: they say what was done and not to whom. A number
-without label and without a form of its own, such as a bare five-digit employee number, is not found.
+What has neither a label nor a form of its own is judged in `codes`, after these.
 """
 
 import re
@@ -9,19 +8,27 @@ import re
 from regimen_trainer.deid.recognizer import MANY_COLONS, MANY_HYPHENS, recognizer, tag
 
 _PHONE = r"(?:\+?1[-. ]?)?(?:\(\d{3}\)[-. ]?|\d{3}[-. /])\d{3}[-. ]\d{4}(?:,?\s?(?:x|ext\.?|extension)\s?\d+)?\b"
-_DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|\d)"
+_DIGIT_CUES = "zero oh four five six seven eight nine double triple"
+_DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|\d)"
 _LOOSE = r"(?:\+?\d[\d ().-]{5,18}\d)"
+_SPOKEN_SIGN = r"(?:dot|point|period|underscore|dash|hyphen|minus|plus)"
+_DOMAINS = "com org net edu gov io health info us uk ca de mil biz co med care clinic"
 
 
-def _long_number(match: re.Match[str]) -> str:
-    """Round numbers are counts and doses."""
-    return match[0] if match[0].endswith("0000") else tag("CODE")
+def _spoken_number(match: re.Match[str]) -> str:
+    """Six digits or more, most of them said as words: a list of single figures is a series of measurements."""
+    return match[0] if sum(map(str.isdigit, match[0])) > 2 else tag("PHONE")
 
 
 FORMS = (
     recognizer("URL", r"\b(?:https?://|ftp://|www\.)[^\s<>\"'\]]*[\w/]", shapes=("://", "www.")),
     recognizer("EMAIL", r"[\w.+%-]+\s?@\s?[\w-]+(?:\.[\w-]+)+", shapes=("@",)),
-    recognizer("EMAIL", r"\b[\w.]+(?: dot [\w]+)? at [\w-]+ dot (?:com|org|net|edu|gov)\b", words="dot"),
+    recognizer(
+        "EMAIL",
+        rf"\b[\w.-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
+        rf"(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?)(?:{_DOMAINS.replace(' ', '|')})\b",
+        words="dot point period",
+    ),
     recognizer(
         "PHOTO",
         r"(?:[\w.~-]*[\\/])*[\w()~-]+(?:\.[\w-]+)*\.(?:jpe?g|png|gif|bmp|tiff?|heic|webp|dcm|raw|mp4|mov)\b",
@@ -35,7 +42,11 @@ FORMS = (
     ),
     recognizer("IP", r"\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b", shapes=(MANY_COLONS, MANY_HYPHENS)),
     recognizer("IP", r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w.]*\d)", shapes=("0.0.", "0.00.", "0.000.")),
-    recognizer("IP", r"(?<![\w:])(?:[0-9a-f]{1,4}:){2,7}(?::?[0-9a-f]{1,4})+(?:::)?(?<=[:0-9a-f]{7})\b(?!:)", shapes=(MANY_COLONS,)),
+    recognizer(
+        "IP",
+        r"(?<![\w:])(?!\d\d?(?::\d\d){2,3}(?![\w:]))(?:[0-9a-f]{1,4}:){2,7}(?::?[0-9a-f]{1,4})+(?:::)?(?<=[:0-9a-f]{7})\b(?!:)",
+        shapes=(MANY_COLONS,),
+    ),
     recognizer("CODE", r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", shapes=(MANY_HYPHENS,)),
     recognizer(
         "FAX",
@@ -44,7 +55,9 @@ FORMS = (
         words="fax faxed",
     ),
     recognizer(
-        "SSN", r"(?<![\w-])(?:\d{3}[- ]\d{2}[- ]\d{4}|[xX*]{3}-?[xX*]{2}-?\d{4})(?![\w-])", shapes=("-00-", " 00 ", "-xx-", "xxxxx", "***")
+        "SSN",
+        r"(?<![\w.-])(?:\d{3}([-. ])\d{2}\1\d{4}|[xX*]{3}[-. ]?[xX*]{2}[-. ]?\d{4})(?![\w-])",
+        shapes=("-00-", " 00 ", ".00.", "-xx-", "xxxxx", "***", "xx."),
     ),
     recognizer(
         "SSN",
@@ -59,7 +72,7 @@ FORMS = (
         words="ssn social",
     ),
     recognizer("PHONE", rf"(?<![\w.-]){_PHONE}", shapes=("000-0000", "000.0000", "000 0000")),
-    recognizer("PHONE", r"(?<![\w.-])\+\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}\b(?<=\d)", shapes=("+0",)),
+    recognizer("PHONE", r"(?<![\w.-])\+(?=(?:[ .()-]*\d){8})\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}\b(?<=\d)", shapes=("+0",)),
     recognizer(
         "PHONE",
         r"\d(?<![\w./-]\d)\d\d[-.]\d{4}(?:\s?(?:x|ext\.?)\s?\d+)?(?![\w%/-]|\.\d|\s?(?:mg|mcg|ml|units?|IU|cal)\b)",
@@ -71,7 +84,7 @@ FORMS = (
         lambda match: match[0] if len(re.sub(r"\D", "", match[0])) < 7 else match["label"] + tag("PHONE"),
         words="phone tel telephone cell mobile pager beeper call called text texted dial reach reached number",
     ),
-    recognizer("PHONE", rf"\b{_DIGIT_WORD}(?:[\s,-]+{_DIGIT_WORD}){{6,}}\b", words="phone number call cell reach telephone mobile"),
+    recognizer("PHONE", rf"\b{_DIGIT_WORD}(?:[\s,-]+{_DIGIT_WORD}){{5,}}\b", _spoken_number, words=_DIGIT_CUES),
     recognizer(
         "VEHICLE",
         r"[A-HJ-NPR-Z0-9](?<!\w.)[A-HJ-NPR-Z0-9]{16}\b",
@@ -81,8 +94,6 @@ FORMS = (
     ),
 )
 """Identifiers with a form of their own."""
-_FIRST = r"\d(?<![\w.,/$+-].)(?<!ndc .)(?<!ndc: .)(?<!ndc #.)(?<!snomed .)(?<!snomed ct .)(?<!sctid .)(?<!rxcui .)(?<!\$ .)"
-"""A first digit, not after what makes a long number a drug, a finding or a sum."""
 UNLABELLED = (
     recognizer(
         "MEMBER",
@@ -91,23 +102,5 @@ UNLABELLED = (
         flags=0,
     ),
     recognizer("DEVICE", r"\(01\)\d{14}(?:\(\d{2}\)[\w-]+)*", shapes=("(00)",)),
-    recognizer(
-        "CODE",
-        r"[A-Z](?<![\w.-].)(?=[A-Z_-]*(?:\d-?){5})[A-Z]{1,7}[-_]?\d{2,}(?:-\d{2,})*[A-Z0-9-]*\b(?<!-)",
-        shapes=("00000", "00-00"),
-        flags=0,
-    ),
-    recognizer("CODE", r"[A-Z](?<![\w.-].)[A-Z]{1,7}-(?=[A-Z0-9-]*\d{3})[A-Z0-9]+(?:-[A-Z0-9]*\d[A-Z0-9]*)+\b", shapes=("-000",), flags=0),
-    recognizer(
-        "CODE",
-        rf"{_FIRST}\d{{3}}[ -]\d{{4}}[ -]\d{{4}}(?:[ -]\d{{1,4}})?(?![\w.,%-]*\d)",
-        shapes=("0000-0000", "0000 0000"),
-    ),
-    recognizer(
-        "CODE",
-        rf"{_FIRST}\d{{6,}}(?![\w%]|[.,/-]\d|\s?(?:units?|IU|copies|cfu|cells)\b)",
-        _long_number,
-        shapes=("0000000",),
-    ),
 )
 """Identifiers known by their form alone, once labels had their say."""
