@@ -55,18 +55,22 @@ class Routers:
             return None
         routing = self.routing(namespace, service)
         share = routing.candidate.weight / 100 if routing.candidate else 0.0
-        agreed = {"good": (190, 120), "bad": (120, 190)}[self.evidence_is]
+        agreement = {"good": (0.95, 0.6), "bad": (0.6, 0.95)}[self.evidence_is]
         versions = ("openins-v1.0", "openins-baseline")
         subjects = (round(4000 * share), 4000 - round(4000 * share))
-        arms = [_answers(*item) for item in zip(versions, agreed, subjects, strict=True)]
+        arms = [_answers(*item) for item in zip(versions, agreement, subjects, strict=True)]
         return Evidence(namespace=namespace, service=service, epoch=epoch, arms=arms, at=AT)
 
 
-def _answers(version: str, agreed: int, subjects: int) -> ArmEvidence:
-    clusters = [(2, 2)] * (agreed // 2) + [(2, 0)] * (100 - agreed // 2)
+def _answers(version: str, agreement: float, subjects: int) -> ArmEvidence:
+    """A tenth of an arm's subjects have two labelled answers each, so that labels come to both arms alike."""
+    labelled = subjects // 10
+    agreed = round(agreement * labelled)
+    clusters = [(2, 2)] * agreed + [(2, 0)] * (labelled - agreed)
     return ArmEvidence(
-        version=version, requests=subjects, subjects=subjects, labelled=200, labelled_subjects=100, agreed=agreed, clusters=clusters
-    )
+        version=version, requests=subjects, subjects=subjects, labelled=2 * labelled, labelled_subjects=labelled, agreed=2 * agreed,
+        clusters=clusters,
+    )  # fmt: skip
 
 
 class Serving:

@@ -17,14 +17,14 @@ Key = tuple[str, str, str]
 
 
 def card_loads(cluster: Cluster, owner: Owner, spec: ModelServiceSpec) -> tuple[tuple[CardLoad, ...], tuple[Unplaced, ...]]:
-    """The cards, and the replicas of other services that wait for one. Nothing for a service on the CPU."""
+    """The cards, full ones too, and the replicas of other services that wait for one. Nothing for a service on the CPU."""
     resource = spec.placement.gpu_resource
     if not spec.placement.gpus:
         return (), ()
     deployments = cluster.items("Deployment", selector=SERVERS)
     sizes = {_key(item): int(item["metadata"].get("annotations", {}).get(VRAM, 0)) for item in deployments}
     labels = {item["metadata"]["name"]: item for item in cluster.items("Node")}
-    mine = {name: node for name, node in labels.items() if _selects(spec.placement.node_selector, node)}
+    mine = {name: node for name, node in labels.items() if _selects(spec.placement.node_selector, node) and _slices(node, resource)}
     pods = [pod for pod in cluster.items("Pod") if holds_place(pod) and pod.get("spec", {}).get("nodeName")]
     cards = tuple(
         _card(owner, node, [pod for pod in pods if pod["spec"]["nodeName"] == name], sizes, resource) for name, node in mine.items()
@@ -36,7 +36,7 @@ def card_loads(cluster: Cluster, owner: Owner, spec: ModelServiceSpec) -> tuple[
         if not _is_ours(owner, item) and sizes[_key(item)]
         for _ in range(max(0, int(item["spec"].get("replicas", 1)) - placed[_key(item)]))
     ]
-    return tuple(card for card in cards if card.free or card.own), tuple(waiting)
+    return cards, tuple(waiting)
 
 
 def _card(owner: Owner, node: Object, pods: list[Object], sizes: dict[Key, int], resource: str) -> CardLoad:
@@ -44,12 +44,15 @@ def _card(owner: Owner, node: Object, pods: list[Object], sizes: dict[Key, int],
     others = [pod for pod in servers if not _is_ours(owner, pod)]
     # Training gives its card back; who is there besides serves, or is none of ours.
     taken = sum(asked_for(pod, resource) for pod in pods if not _is_ours(owner, pod) and _component(pod) != "trainer")
-    slices = int(node.get("status", {}).get("allocatable", {}).get(resource, 0))
     return CardLoad(
-        node=node["metadata"]["name"], memory=card_bytes(node["metadata"].get("labels", {})), free=max(0, slices - taken),
+        node=node["metadata"]["name"], memory=card_bytes(node["metadata"].get("labels", {})), free=max(0, _slices(node, resource) - taken),
         own=len(servers) - len(others), cordoned=bool(node.get("spec", {}).get("unschedulable")),
         others=tuple(sorted((_key(pod)[1], sizes.get(_key(pod), 0)) for pod in others)),
     )  # fmt: skip
+
+
+def _slices(node: Object, resource: str) -> int:
+    return int(node.get("status", {}).get("allocatable", {}).get(resource, 0))
 
 
 def _key(obj: Object) -> Key:

@@ -6,7 +6,7 @@ from plan_builders import owner, service_spec
 
 from regimen.act.admission import card_loads
 from regimen.act.parts import is_settled, pod_facts
-from regimen.plan.admission import VRAM, CardLoad, Unplaced
+from regimen.plan.admission import VRAM, CardLoad, Unplaced, places
 
 GIB = 2**30
 
@@ -56,6 +56,15 @@ def test_cards_with_who_is_there_and_who_waits() -> None:
     everywhere = service_spec().model_copy(update={"placement": service_spec().placement.model_copy(update={"node_selector": {}})})
     both, _ = card_loads(cluster, owner("ModelService"), everywhere)  # type: ignore[arg-type]
     assert [(card.node, card.free, card.cordoned) for card in both] == [("rtx3090", 3, False), ("rtx3060", 1, True)]
+
+
+def test_a_full_card_is_one_and_a_node_without_slices_is_none() -> None:
+    full = [pod(f"t-{number}", "tiny", "rtx3060") for number in range(2)]
+    cluster = Given(Node=[node("rtx3060", 2), node("cpu", 0)], Deployment=[deployment("tiny", 2, 3, "rtx3060")], Pod=full)
+    anywhere = service_spec().model_copy(update={"placement": service_spec().placement.model_copy(update={"node_selector": {}})})
+    cards, _ = card_loads(cluster, owner("ModelService"), anywhere)  # type: ignore[arg-type]
+    assert [(card.node, card.free, card.own) for card in cards] == [("rtx3060", 0, 0)]
+    assert places(anywhere, 3, cards) == 0
 
 
 def test_on_the_cpu_nobody_is_asked() -> None:
