@@ -56,7 +56,7 @@ class Steward:
         try:
             desired = self._desired()
             self._apply(desired)
-            self.ready, self._failure = is_ready(desired, self.state), ""
+            self.ready, self._failure = is_ready(desired, self.state, self.ready), ""
         except (HaproxyError, RouteError) as error:
             SYNC_FAILED.inc()
             if isinstance(error, HaproxyError):

@@ -165,11 +165,12 @@ def report(pod: str, generation: int, actual: Actual, pods: tuple[Pod, ...]) -> 
     return RouterState(pod=pod, generation=generation, stable=stable, candidate=candidate)
 
 
-def is_ready(desired: Desired | None, state: RouterState) -> bool:
-    """Whether the wanted routing is in force and some arm that has subjects has a replica.
+def is_ready(desired: Desired | None, state: RouterState, before: bool) -> bool:
+    """Whether the wanted routing is in force and, to become ready, some arm that has subjects has a replica.
 
-    An arm without weight counts for nothing: at the end of a rollout the old version has no replica left and no subject either.
+    An arm without weight counts for nothing: at the end of a rollout the old version has no replica left and no subject either. One that
+    is ready stays so while the last replica changes places: requests wait in it, and without it callers would find nobody at all.
     """
     if desired is None or state.generation != desired.routing.generation:
         return False
-    return any(arm and arm.weight > 0 and arm.servers for arm in (state.stable, state.candidate))
+    return before or any(arm and arm.weight > 0 and arm.servers for arm in (state.stable, state.candidate))

@@ -167,19 +167,19 @@ def test_the_report_is_what_haproxy_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "ready"),
+    ("wanted", "becomes", "stays"),
     [
-        (None, False),
-        (desired(pods=V1), True),
-        (desired(), False),
-        (desired(pods=V1, generation=2), False),
-        (desired("v1", "v2", weight=100, pods=V2), True),
-        (desired("v1", "v2", weight=100, pods=V1), False),
+        (None, False, False),
+        (desired(pods=V1), True, True),
+        (desired(), False, True),
+        (desired(pods=V1, generation=2), False, False),
+        (desired("v1", "v2", weight=100, pods=V2), True, True),
+        (desired("v1", "v2", weight=100, pods=V1), False, True),
     ],
 )
-def test_ready_means_in_force_and_somebody_there(wanted: Desired | None, ready: bool) -> None:
-    done = settled(wanted or desired())
-    assert is_ready(wanted, report("r", 1, done, ())) is ready
+def test_ready_means_in_force_and_at_first_somebody_there(wanted: Desired | None, becomes: bool, stays: bool) -> None:
+    state = report("r", 1, settled(wanted or desired()), ())
+    assert (is_ready(wanted, state, before=False), is_ready(wanted, state, before=True)) == (becomes, stays)
 
 
 def test_answers_of_the_socket_are_read() -> None:
