@@ -20,7 +20,7 @@ WINDOW = {"schedule": "*/4 * * * *", "duration": "3m"}
 
 def asked(production: Production, name: str, version: str) -> dict[str, Any]:
     """A job with more to do than one window has time for."""
-    return night(production, name, version, WINDOW, "30s", epochs=1.0, batchSize=16)
+    return night(production, name, version, WINDOW, "30s", epochs=1.5, batchSize=16)
 
 
 def watch(production: Production, log: Log, until: set[str], limit: float) -> dict[str, Any]:
