@@ -27,17 +27,11 @@ FAULTS = ("none", "operator", "router", "node")
 @contextmanager
 def faults(live: Stage, name: str, which: str) -> Iterator[list[str]]:
     """What goes wrong while a rollout is under way."""
+    if which == "operator":
+        with live.operator_killed_at_every_step(name) as killed:
+            yield killed
+        return
     done: list[str] = []
-    stop = threading.Event()
-
-    def kill_operators() -> None:
-        while not stop.wait(0.5):
-            status = live.rollout_status(name)
-            at = f"{status.get('phase')} {status.get('currentStep')}"
-            if status.get("phase") and status["phase"] not in ENDS and at not in done:
-                done.append(at)
-                time.sleep(2)
-                live.business.kill_operator()
 
     def later() -> None:
         live.until(name, lambda status: (status.get("candidateReplicas") or 0) >= 1, 300)
@@ -50,13 +44,12 @@ def faults(live: Stage, name: str, which: str) -> Iterator[list[str]]:
                 time.sleep(30)
             done.append("rtx3060 back")
 
-    thread = threading.Thread(target=kill_operators if which == "operator" else later)
+    thread = threading.Thread(target=later)
     if which != "none":
         thread.start()
     try:
         yield done
     finally:
-        stop.set()
         if which != "none":
             thread.join()
 

@@ -4,6 +4,7 @@ A twin is a version with the baseline's own file under another name: it is excha
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,6 +82,29 @@ class Stage:
         """One pod of a kind, without grace."""
         pod = self.cluster.items("Pod", namespace, selector)[0]["metadata"]["name"]
         self.target.kubectl("-n", namespace, "delete", "pod", pod, "--force", "--grace-period=0", "--wait=false")
+
+    @contextmanager
+    def operator_killed_at_every_step(self, name: str) -> Iterator[list[str]]:
+        """Whenever a rollout says something new about its step, the operator is killed in the middle of it; gives when it was."""
+        killed: list[str] = []
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.wait(0.5):
+                status = self.rollout_status(name)
+                at = f"{status.get('phase')} {status.get('currentStep')}"
+                if status.get("phase") and status["phase"] not in ENDS and at not in killed:
+                    killed.append(at)
+                    time.sleep(2)
+                    self.business.kill_operator()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield killed
+        finally:
+            stop.set()
+            thread.join()
 
     @contextmanager
     def drained(self, node: str) -> Iterator[None]:

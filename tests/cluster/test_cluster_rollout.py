@@ -5,10 +5,7 @@ the exchange, not the judgement.
 """
 
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -38,30 +35,6 @@ def tell(what: str, counts: Counts) -> None:
     )
 
 
-@contextmanager
-def operator_killed_at_every_step(stage: Stage, name: str) -> Iterator[list[str]]:
-    """Whenever the rollout says something new about its step, the operator is killed in the middle of it."""
-    killed: list[str] = []
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(0.5):
-            status = stage.rollout_status(name)
-            at = f"{status.get('phase')} {status.get('currentStep')}"
-            if status.get("phase") and status["phase"] not in ENDS and at not in killed:
-                killed.append(at)
-                time.sleep(2)
-                stage.business.kill_operator()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        stop.set()
-        thread.join()
-
-
 def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing_is_lost(stage: Stage) -> None:
     stock = {
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "stock"},
@@ -87,7 +60,7 @@ def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing
     stage.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=60s")
     version = stage.twin("v5.0")
     stage.business.apply(rollout("twin-50", version, STEPS, promotes=True))
-    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, operator_killed_at_every_step(stage, "twin-50") as killed:
+    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, stage.operator_killed_at_every_step("twin-50") as killed:
         status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 500)
     tell("four replicas exchanged on full cards", load.counts)
     sys.stdout.write(f"\noperator killed in {killed}\n" + "\n".join(entry["what"] for entry in status["history"]))

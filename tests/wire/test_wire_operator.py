@@ -343,7 +343,8 @@ def pod(wire: Wire, name: str, labels: dict[str, str]) -> None:
     wire.cluster.patch("Pod", wire.namespace, name, {"status": ready}, "status")
 
 
-def test_a_rollout_begins_and_remembers_what_to_return_to(wire: Wire) -> None:
+def begin_rollout(wire: Wire) -> None:
+    """Four replicas of the baseline, and a rollout of v1.0 that has begun."""
     everything(wire)
     wire.work()
     labels = server(wire)["template"]["metadata"]["labels"]  # type: ignore[index]
@@ -351,6 +352,10 @@ def test_a_rollout_begins_and_remembers_what_to_return_to(wire: Wire) -> None:
         pod(wire, f"server-{index}", labels)
     wire.give("5-modelrollout")
     wire.work()
+
+
+def test_a_rollout_begins_and_remembers_what_to_return_to(wire: Wire) -> None:
+    begin_rollout(wire)
     obj = wire.get("ModelRollout", "openins-v1-0")
     assert obj["metadata"]["finalizers"] == [FINALIZER]
     assert obj["status"]["phase"] == "Progressing"

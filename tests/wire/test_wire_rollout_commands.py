@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner, Result
-from test_wire_operator import everything, pod, server
+from test_wire_operator import begin_rollout
 from wire_world import Wire
 
 from conftest import Machine
@@ -47,13 +47,7 @@ def regimen(machine: Machine, wire: Wire, *arguments: str) -> Result:
 @pytest.fixture
 def begun(wire: Wire) -> Wire:
     """A rollout that has begun; no router confirms anything, so it stays where it is."""
-    everything(wire)
-    wire.work()
-    labels = server(wire)["template"]["metadata"]["labels"]  # type: ignore[index]
-    for index in range(4):
-        pod(wire, f"server-{index}", labels)
-    wire.give("5-modelrollout")
-    wire.work()
+    begin_rollout(wire)
     return wire
 
 

@@ -4,14 +4,14 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from plan_builders import AT
+from plan_builders import AT, answers
 from wire_world import Countdown, CountedCluster, CountedStore, Stopped, Wire
 
 from regimen.act.cluster import Cluster, Object
 from regimen.act.parts import DELETION_COST
 from regimen.act.reconcile import Reconciler
 from regimen.plan.router import routing_name
-from regimen.spec.routing import ArmEvidence, ArmState, Evidence, RouterState, Routing
+from regimen.spec.routing import ArmState, Evidence, RouterState, Routing
 from regimen.store import Store
 
 SINCE = "2026-11-01T06:00:00Z"
@@ -58,19 +58,8 @@ class Routers:
         agreement = {"good": (0.95, 0.6), "bad": (0.6, 0.95)}[self.evidence_is]
         versions = ("openins-v1.0", "openins-baseline")
         subjects = (round(4000 * share), 4000 - round(4000 * share))
-        arms = [_answers(*item) for item in zip(versions, agreement, subjects, strict=True)]
+        arms = [answers(*item) for item in zip(versions, agreement, subjects, strict=True)]
         return Evidence(namespace=namespace, service=service, epoch=epoch, arms=arms, at=AT)
-
-
-def _answers(version: str, agreement: float, subjects: int) -> ArmEvidence:
-    """A tenth of an arm's subjects have two labelled answers each, so that labels come to both arms alike."""
-    labelled = subjects // 10
-    agreed = round(agreement * labelled)
-    clusters = [(2, 2)] * agreed + [(2, 0)] * (labelled - agreed)
-    return ArmEvidence(
-        version=version, requests=subjects, subjects=subjects, labelled=2 * labelled, labelled_subjects=labelled, agreed=2 * agreed,
-        clusters=clusters,
-    )  # fmt: skip
 
 
 class Serving:

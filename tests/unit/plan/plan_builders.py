@@ -14,6 +14,7 @@ from regimen.spec.artifacts import Artifact, DatasetManifest, StageRecord, TaskF
 from regimen.spec.dataset import TrainingDatasetSpec
 from regimen.spec.finetune import FineTuneJobSpec
 from regimen.spec.rollout import ModelRolloutSpec
+from regimen.spec.routing import ArmEvidence
 from regimen.spec.schedule import RetrainScheduleSpec
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec
@@ -111,3 +112,14 @@ def revision(digest: str = f"sha256:{DIGEST}", train: int = 900) -> DatasetManif
 def record(stage: Any, files: Any = None, **figures: Any) -> StageRecord:
     found = [artifact(f"{stage}.bin")] if files is None else files
     return StageRecord(stage=stage, job="claims/openins-v1-0", uid="u", files=found, figures=figures, finished_at=AT)
+
+
+def answers(version: str, agreement: float, subjects: int) -> ArmEvidence:
+    """Every eighth subject has two labelled answers."""
+    labelled = subjects // 8
+    agreed = round(agreement * labelled)
+    clusters = [(2, 2)] * agreed + [(2, 0)] * (labelled - agreed)
+    return ArmEvidence(
+        version=version, requests=subjects, subjects=subjects, labelled=2 * labelled, labelled_subjects=labelled, agreed=2 * agreed,
+        clusters=clusters,
+    )  # fmt: skip

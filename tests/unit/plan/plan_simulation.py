@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from plan_builders import AT, DIGEST, SETTINGS, owner, rollout_spec, service_spec, version_spec
+from plan_builders import AT, DIGEST, SETTINGS, answers, owner, rollout_spec, service_spec, version_spec
 
 from regimen.plan import rollout
 from regimen.plan.actions import Action, Apply, Create, Plan, Put, Scale, SetFinalizer
@@ -21,7 +21,7 @@ from regimen.plan.service import stable_routing
 from regimen.spec.artifacts import RolloutOutcome, ServingRecord, outcome_key
 from regimen.spec.phases import TRANSITIONS, RolloutPhase
 from regimen.spec.rollout import CommandResult
-from regimen.spec.routing import ArmEvidence, Evidence, RouterState, Routing
+from regimen.spec.routing import Evidence, RouterState, Routing
 
 STABLE, CANDIDATE = "openins-baseline", "openins-v1.0"
 DEPLOYMENTS = {"openins-openins-baseline": STABLE, "openins-openins-v1-0": CANDIDATE}
@@ -99,7 +99,7 @@ class World:
             return Evidence(namespace="claims", service="openins", epoch=self.routing.epoch, arms=[], at=AT)
         share = self.routing.candidate.weight / 100 if self.routing.candidate else 0.0
         ours, theirs = (0.95, 0.6) if self.evidence == "good" else (0.6, 0.95)
-        arms = [_answers(CANDIDATE, ours, round(4000 * share)), _answers(STABLE, theirs, 4000 - round(4000 * share))]
+        arms = [answers(CANDIDATE, ours, round(4000 * share)), answers(STABLE, theirs, 4000 - round(4000 * share))]
         return Evidence(namespace="claims", service="openins", epoch=self.routing.epoch, arms=arms, at=AT)
 
     def facts(self) -> RolloutFacts:
@@ -321,15 +321,17 @@ class World:
         raise AssertionError(f"no end in sight: {self.phases[-1]}, {plan.status.message}")
 
 
-def _answers(version: str, agreement: float, subjects: int) -> ArmEvidence:
-    """Every eighth subject has two labelled answers."""
-    labelled = subjects // 8
-    agreed = round(agreement * labelled)
-    clusters = [(2, 2)] * agreed + [(2, 0)] * (labelled - agreed)
-    return ArmEvidence(
-        version=version, requests=subjects, subjects=subjects, labelled=2 * labelled, labelled_subjects=labelled, agreed=2 * agreed,
-        clusters=clusters,
-    )  # fmt: skip
+def until(live: World, phase: RolloutPhase) -> None:
+    """Fault-free passes until a phase is said."""
+    for _ in range(200):
+        live.kubelet()
+        live.all_ready()
+        live.routers_take_up()
+        live.run()
+        if live.phases[-1] is phase:
+            return
+        live.now += 30
+    raise AssertionError(f"never {phase}")
 
 
-__all__ = ["CANDIDATE", "ENDS", "STABLE", "World"]
+__all__ = ["CANDIDATE", "ENDS", "STABLE", "World", "until"]

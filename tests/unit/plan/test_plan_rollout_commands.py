@@ -5,8 +5,8 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plan_simulation import CANDIDATE, STABLE, World
-from test_plan_rollout_simulation import FAULTS, assert_ended_well, happen, until, world
+from plan_simulation import CANDIDATE, STABLE, World, until
+from test_plan_rollout_simulation import FAULTS, assert_ended_well, happen, world
 
 from regimen.plan.actions import Apply, Scale
 from regimen.spec.phases import RolloutPhase

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from plan_builders import revision, rollout_spec, service_spec, version_spec
-from plan_simulation import STABLE, World
+from plan_simulation import STABLE, World, until
 
 from regimen.plan.actions import Create
 from regimen.plan.common import JobFacts
@@ -52,18 +52,6 @@ def world(**changes: Any) -> PairedWorld:
     live = PairedWorld(4, 3, [{"setReplicas": 1}, {"setWeight": 20}, {"analysis": {}}, {"setReplicas": 4}], evidence="empty")
     live.paired = replace(PAIRED, **changes) if "paired" not in changes else changes["paired"]
     return live
-
-
-def until(live: PairedWorld, phase: RolloutPhase) -> None:
-    for _ in range(200):
-        live.kubelet()
-        live.all_ready()
-        live.routers_take_up()
-        live.run()
-        if live.phases[-1] is phase:
-            return
-        live.now += 30
-    raise AssertionError(f"never {phase}")
 
 
 def test_one_job_is_made_and_told_what_is_new_and_what_is_known() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plan_simulation import CANDIDATE, ENDS, STABLE, World
+from plan_simulation import CANDIDATE, ENDS, STABLE, World, until
 
 from regimen.plan.actions import Apply, Scale
 from regimen.spec.phases import RolloutPhase
@@ -131,19 +131,6 @@ def test_bad_evidence_rolls_back_and_takes_the_traffic_first() -> None:
     assert live.memory is not None
     assert live.memory.at_once
     assert_ended_well(live, RolloutPhase.ROLLED_BACK)
-
-
-def until(live: World, phase: RolloutPhase) -> None:
-    """Fault-free passes until a phase is said."""
-    for _ in range(200):
-        live.kubelet()
-        live.all_ready()
-        live.routers_take_up()
-        live.run()
-        if live.phases[-1] is phase:
-            return
-        live.now += 30
-    raise AssertionError(f"never {phase}")
 
 
 def stuck(live: World, passes: int) -> None:
