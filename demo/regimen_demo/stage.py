@@ -1,6 +1,6 @@
 """Hands on the business that serves, for what moves its replicas: rollouts of twins, faults, and what is seen meanwhile.
 
-A twin is a version with the baseline's own file under another name: it is exchanged like any other, and no label tells it from the baseline.
+A twin is a version with the very files that serve now under another name: it is exchanged like any other, and no label tells it from them.
 """
 
 import json
@@ -65,12 +65,13 @@ class Stage:
         raise DemoError(f"not every replica is of {version} after {seconds:.0f} s")
 
     def twin(self, version: str) -> str:
-        """Another version with the baseline's file; waits until it is verified."""
-        baseline = self.cluster.get("ModelVersion", NAMESPACE, "openins-baseline")
-        if baseline is None:
-            raise DemoError("openins-baseline does not exist")
+        """Another version with the files of the one that serves; waits until it is verified."""
+        serving = self.serving()
+        original = self.cluster.get("ModelVersion", NAMESPACE, serving)
+        if original is None:
+            raise DemoError(f"{serving} serves and has no ModelVersion")
         name = f"openins-{version}"
-        spec = {"model": "openins", "version": version, "gguf": baseline["spec"]["gguf"]}
+        spec = {"model": "openins", "version": version, "gguf": original["spec"]["gguf"]}
         self.business.apply({"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": name}, "spec": spec})
         self.business.watch.until("ModelVersion", name, {"Ready"}, {"Failed"}, 180)
         return name
@@ -138,7 +139,7 @@ class Stage:
 def rollout(name: str, to: str, steps: list[Object], *, promotes: bool = False, **spec: Any) -> Object:
     """A rollout of a twin. `promotes`: it is judged by a margin that a twin meets within seconds; else it waits in its analysis."""
     analysis: Object = {
-        "criterion": "NotWorse", "margin": 0.5, "looks": 1, "minLabelledPerArm": 10 if promotes else 100_000,
+        "criterion": "NotWorse", "margin": 0.5, "looks": 1, "minLabelledPerArm": 30 if promotes else 100_000,
         "minDuration": "1s", "maxDuration": "2h", "guardrails": [],
     }  # fmt: skip
     strategy = {"capacity": "Exchange", "steps": steps, **spec.pop("strategy", {})}

@@ -1,6 +1,6 @@
 """Replicas exchanged under load on real pods: full cards, operators killed, stores gone, one replica, four models, a restored cluster.
 
-The tests build on one another, in their order. Candidates are twins of the baseline (its own file under another name): what is shown here is
+The tests build on one another, in their order. Candidates are twins of what serves (its own files under another name): what is shown here is
 the exchange, not the judgement.
 """
 
