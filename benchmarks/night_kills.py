@@ -158,7 +158,7 @@ def broken(run: Run) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Scene:
     """Where it all happens, and since when."""
 
     business: Production
@@ -171,10 +171,10 @@ class Stage:
 class Killer:
     """Deals the blows while jobs run, one at a time."""
 
-    def __init__(self, stage: Stage, seed: int, kills: int) -> None:
+    def __init__(self, scene: Scene, seed: int, kills: int) -> None:
         self.dealt: list[tuple[Victim, str]] = []
         """Whom, and in which phase of the job."""
-        self._stage = stage
+        self._scene = scene
         self._left = blows(seed, kills)
         self._next: Blow | None = next(self._left, None)
         self._again = Random(seed + 1)
@@ -211,18 +211,18 @@ class Killer:
     def _aim(self, victim: Victim, run: Run) -> Callable[[], object] | None:
         """What to call, or None where there is nothing to kill now."""
         if victim == "operator":
-            return self._stage.business.kill_operator
+            return self._scene.business.kill_operator
         if victim == "kubelet":
             return _kill_kubelet
         selector = ",".join(f"{key}={value}" for key, value in owner_label("FineTuneJob", run.name).items())
-        found = running_container(self._stage.business.cluster.items("Pod", NAMESPACE, selector))
+        found = running_container(self._scene.business.cluster.items("Pod", NAMESPACE, selector))
         return partial(regimen_cluster.kill_container, CLUSTER, *found) if found else None
 
     def _say(self, victim: Victim, run: Run) -> None:
         phase, last = run.log.phases[-1] if run.log.phases else "new", run.told[-1] if run.told else None
         at = f" at step {last.step} of {last.total_steps}, step {last.checkpoint_step or 0} kept" if phase == "Training" and last else ""
         self.dealt.append((victim, phase))
-        self._stage.say(f"kill {len(self.dealt):2}: {victim}, {run.name} is {phase}{at}")
+        self._scene.say(f"kill {len(self.dealt):2}: {victim}, {run.name} is {phase}{at}")
 
 
 def running_container(pods: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
@@ -240,25 +240,25 @@ def _kill_kubelet() -> None:
     regimen_cluster.restart(CLUSTER, f"kubelet-{NODE}")
 
 
-def follow(stage: Stage, number: int, killer: Killer, deadline: float) -> Run:
+def follow(scene: Scene, number: int, killer: Killer, deadline: float) -> Run:
     """Create a job and watch it to its end, or to the deadline."""
-    business, name, version = stage.business, f"killed-{number}", f"v8.{number}"
+    business, name, version = scene.business, f"killed-{number}", f"v8.{number}"
     run = Run(name, Log(name, WINDOW))
     business.apply(job(business, name, version))
-    stage.say(f"{name} begins")
+    scene.say(f"{name} begins")
     uid = (business.cluster.get("FineTuneJob", NAMESPACE, name) or {})["metadata"]["uid"]
     key = progress_key(NAMESPACE, MODEL, version, uid, "adapter")
     while time.monotonic() < deadline:
         status = run.log.look(business)
         for again in look_at_progress(business, key, run):
-            stage.say(f"         {name} goes on after step {again.resumed} of training; {again.steps} steps done twice")
+            scene.say(f"         {name} goes on after step {again.resumed} of training; {again.steps} steps done twice")
         if status.get("phase") in {"Succeeded", "Failed", "Cancelled"}:
             run.end = status["phase"] if status["phase"] == "Succeeded" else f"{status['phase']}: {status.get('message', '')}"
             break
         killer.turn(run)
         time.sleep(LOOK)
     look_afterwards(business, run)
-    stage.say(f"{name} ended {run.end or 'not in time'}; phases {' '.join(run.log.phases)}")
+    scene.say(f"{name} ended {run.end or 'not in time'}; phases {' '.join(run.log.phases)}")
     return run
 
 
@@ -335,12 +335,12 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, production(CLUSTER, Path(folder)) as business:
         business.office.pause = 1.0
-        stage, runs = Stage(business, time.monotonic()), list[Run]()
-        stage.say(f"production serves; {asked.kills} kills follow, seed {asked.seed}")
-        killer = Killer(stage, asked.seed, asked.kills)
+        scene, runs = Scene(business, time.monotonic()), list[Run]()
+        scene.say(f"production serves; {asked.kills} kills follow, seed {asked.seed}")
+        killer = Killer(scene, asked.seed, asked.kills)
         try:
             for number in count():
-                runs.append(follow(stage, number, killer, stage.began + asked.minutes * 60))
+                runs.append(follow(scene, number, killer, scene.began + asked.minutes * 60))
                 if killer.done or runs[-1].end != "Succeeded":
                     break
         finally:

@@ -16,7 +16,7 @@ from pathlib import Path
 from regimen_demo.install import NAMESPACE
 from regimen_demo.load import Load
 from regimen_demo.production import production
-from regimen_demo.stage import Stage, rollout
+from regimen_demo.trial import Trial, rollout
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Back:
     slowest: float
 
 
-def one(live: Stage, number: int, replicas: int, url: str) -> Back:
+def one(trial: Trial, number: int, replicas: int, url: str) -> Back:
     """There and back."""
-    serving, candidate, name = live.serving(), "openins-v8.0", f"back-{number:02}"
-    live.business.apply(rollout(name, candidate, [{"setReplicas": replicas}, {"analysis": {}}, {"setReplicas": 4}]))
-    status = live.until(name, lambda status: status.get("phase") == "Analyzing", 400)
+    serving, candidate, name = trial.serving(), "openins-v8.0", f"back-{number:02}"
+    trial.business.apply(rollout(name, candidate, [{"setReplicas": replicas}, {"analysis": {}}, {"setReplicas": 4}]))
+    status = trial.until(name, lambda status: status.get("phase") == "Analyzing", 400)
     with Load(url, workers=4, seed=number) as load:
-        with live.without_stores():
+        with trial.without_stores():
             began = time.time()
-            live.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", name, "--wait=false")
-            restored = live.all_stable(serving, 400) - began
-            live.target.kubectl("-n", NAMESPACE, "wait", "--for=delete", f"modelrollout/{name}", "--timeout=60s")
+            trial.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", name, "--wait=false")
+            restored = trial.all_stable(serving, 400) - began
+            trial.target.kubectl("-n", NAMESPACE, "wait", "--for=delete", f"modelrollout/{name}", "--timeout=60s")
         counts = load.counts
     off = counts.last.get(candidate, began) - began
     estimated = float(status["estimatedRollbackSeconds"]["capacityRestored"])
@@ -56,12 +56,12 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, production(asked.cluster, Path(folder)) as business:
         business.office.close()
-        live = Stage(business)
-        live.twin("v8.0")
-        url = live.target.forward(NAMESPACE, "openins", 80)
+        trial = Trial(business)
+        trial.twin("v8.0")
+        url = trial.target.forward(NAMESPACE, "openins", 80)
         backs = []
         for number in range(asked.times):
-            back = one(live, number, asked.replicas, url)
+            back = one(trial, number, asked.replicas, url)
             backs.append(back)
             print(f"{number + 1:3}: {back}", flush=True)
     print(

@@ -19,27 +19,27 @@ from pathlib import Path
 from regimen_demo.install import NAMESPACE
 from regimen_demo.load import Load
 from regimen_demo.production import production
-from regimen_demo.stage import ENDS, ROUTER, Object, Stage, rollout
+from regimen_demo.trial import ENDS, ROUTER, Object, Trial, rollout
 
 FAULTS = ("none", "operator", "router", "node")
 
 
 @contextmanager
-def faults(live: Stage, name: str, which: str) -> Iterator[list[str]]:
+def faults(trial: Trial, name: str, which: str) -> Iterator[list[str]]:
     """What goes wrong while a rollout is under way."""
     if which == "operator":
-        with live.operator_killed_at_every_step(name) as killed:
+        with trial.operator_killed_at_every_step(name) as killed:
             yield killed
         return
     done: list[str] = []
 
     def later() -> None:
-        live.until(name, lambda status: (status.get("candidateReplicas") or 0) >= 1, 300)
+        trial.until(name, lambda status: (status.get("candidateReplicas") or 0) >= 1, 300)
         if which == "router":
-            live.kill(NAMESPACE, ROUTER)
+            trial.kill(NAMESPACE, ROUTER)
             done.append("router pod killed")
         else:
-            with live.drained("rtx3060"):
+            with trial.drained("rtx3060"):
                 done.append("rtx3060 drained")
                 time.sleep(30)
             done.append("rtx3060 back")
@@ -63,14 +63,14 @@ def steps(pause: str) -> list[Object]:
     return one_by_one
 
 
-def one(live: Stage, which: str, version: str, requests: int, workers: int, pause: str) -> None:
+def one(trial: Trial, which: str, version: str, requests: int, workers: int, pause: str) -> None:
     """A rollout under load."""
-    name, url = f"load-{which}", live.target.forward(NAMESPACE, "openins", 80)
+    name, url = f"load-{which}", trial.target.forward(NAMESPACE, "openins", 80)
     began = time.monotonic()
     with Load(url, workers=workers) as load:
-        live.business.apply(rollout(name, version, steps(pause), promotes=True))
-        with faults(live, name, which) as done:
-            status = live.until(name, lambda status: status.get("phase") in ENDS, 3600)
+        trial.business.apply(rollout(name, version, steps(pause), promotes=True))
+        with faults(trial, name, which) as done:
+            status = trial.until(name, lambda status: status.get("phase") in ENDS, 3600)
         exchanged, during = time.monotonic() - began, load.counts.sent
         while load.counts.sent < requests:
             time.sleep(0.5)
@@ -95,9 +95,9 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, production(asked.cluster, Path(folder)) as business:
         business.office.pause = 0.4  # experts who label a few answers, so that a twin is judged and promoted
-        live = Stage(business)
+        trial = Trial(business)
         for number, which in enumerate(asked.faults):
-            one(live, which, live.twin(f"v9.{number}"), asked.requests, asked.workers, asked.pause)
+            one(trial, which, trial.twin(f"v9.{number}"), asked.requests, asked.workers, asked.pause)
 
 
 if __name__ == "__main__":

@@ -15,18 +15,18 @@ from regimen.act.parts import asked_for
 from regimen_demo.install import NAMESPACE
 from regimen_demo.load import Counts, Load
 from regimen_demo.production import Production
-from regimen_demo.stage import ENDS, Stage, rollout
 from regimen_demo.target import DemoError
+from regimen_demo.trial import ENDS, Trial, rollout
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 STEPS: list[dict[str, Any]] = [{"setReplicas": 1}, {"analysis": {}}, {"setReplicas": 2}, {"setReplicas": 4}]
 
 
 @pytest.fixture(scope="module")
-def stage(production: Production) -> Stage:
+def trial(production: Production) -> Trial:
     production.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
     production.office.pause = 0.2  # labels go on; the load is this file's own
-    return Stage(production)
+    return Trial(production)
 
 
 def tell(what: str, counts: Counts) -> None:
@@ -35,7 +35,7 @@ def tell(what: str, counts: Counts) -> None:
     )
 
 
-def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing_is_lost(stage: Stage) -> None:
+def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing_is_lost(trial: Trial) -> None:
     stock = {
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "stock"},
         "spec": {
@@ -44,49 +44,49 @@ def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing
             "template": {
                 "metadata": {"labels": {"app": "stock"}},
                 "spec": {"terminationGracePeriodSeconds": 1, "containers": [
-                    {"name": "sleep", "image": stage.target.images["server"], "command": ["sleep", "3600"],
+                    {"name": "sleep", "image": trial.target.images["server"], "command": ["sleep", "3600"],
                      "resources": {"limits": {"nvidia.com/gpu": "1"}}},
                 ]},
             },
         },
     }  # fmt: skip
-    stage.business.apply(stock)
-    stage.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=120s")
-    stage.target.kubectl("-n", NAMESPACE, "set", "env", "deployment/stock", "CHANGED=yes")
+    trial.business.apply(stock)
+    trial.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=120s")
+    trial.target.kubectl("-n", NAMESPACE, "set", "env", "deployment/stock", "CHANGED=yes")
     with pytest.raises(DemoError, match="timed out"):
-        stage.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=10s")
+        trial.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=10s")
     # Back to what it was: its surplus pod would take the slice that an exchange lets go of for a moment.
-    stage.target.kubectl("-n", NAMESPACE, "rollout", "undo", "deployment/stock")
-    stage.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=60s")
-    version = stage.twin("v5.0")
-    stage.business.apply(rollout("twin-50", version, STEPS, promotes=True))
-    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, stage.operator_killed_at_every_step("twin-50") as killed:
-        status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 500)
+    trial.target.kubectl("-n", NAMESPACE, "rollout", "undo", "deployment/stock")
+    trial.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=60s")
+    version = trial.twin("v5.0")
+    trial.business.apply(rollout("twin-50", version, STEPS, promotes=True))
+    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=4) as load, trial.operator_killed_at_every_step("twin-50") as killed:
+        status = trial.until("twin-50", lambda status: status.get("phase") in ENDS, 500)
     tell("four replicas exchanged on full cards", load.counts)
     sys.stdout.write(f"\noperator killed in {killed}\n" + "\n".join(entry["what"] for entry in status["history"]))
     assert status["phase"] == "Promoted", status
     assert {"Progressing 0", "Analyzing 1", "Progressing 2", "Progressing 3"} <= set(killed)
     assert load.counts.lost == 0, load.counts.failures
     assert load.counts.streamed > 50
-    assert stage.serving() == version
+    assert trial.serving() == version
 
 
-def test_back_on_full_cards_with_the_bucket_and_the_feedback_store_gone(stage: Stage) -> None:
-    serving, version = stage.serving(), stage.twin("v5.1")
-    stage.business.apply(rollout("twin-51", version, [{"setReplicas": 2}, {"analysis": {}}, {"setReplicas": 4}]))
-    status = stage.until("twin-51", lambda status: status.get("phase") == "Analyzing", 240)
-    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=4) as load, stage.without_stores():
+def test_back_on_full_cards_with_the_bucket_and_the_feedback_store_gone(trial: Trial) -> None:
+    serving, version = trial.serving(), trial.twin("v5.1")
+    trial.business.apply(rollout("twin-51", version, [{"setReplicas": 2}, {"analysis": {}}, {"setReplicas": 4}]))
+    status = trial.until("twin-51", lambda status: status.get("phase") == "Analyzing", 240)
+    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=4) as load, trial.without_stores():
         began = time.time()
-        stage.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "twin-51", "--wait=false")
-        back = stage.all_stable(serving, 300) - began
-        stage.target.kubectl("-n", NAMESPACE, "wait", "--for=delete", "modelrollout/twin-51", "--timeout=60s")
+        trial.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "twin-51", "--wait=false")
+        back = trial.all_stable(serving, 300) - began
+        trial.target.kubectl("-n", NAMESPACE, "wait", "--for=delete", "modelrollout/twin-51", "--timeout=60s")
     tell("rolled back without stores", load.counts)
     sys.stdout.write(
         f"\nestimated {status['estimatedRollbackSeconds']}, took: last new request on the candidate after "
         f"{load.counts.last.get(version, began) - began:.1f} s, every replica back after {back:.0f} s"
     )
     assert load.counts.lost == 0, load.counts.failures
-    assert stage.serving() == serving
+    assert trial.serving() == serving
 
 
 SINGLE = {
@@ -101,91 +101,91 @@ def service(name: str, **spec: Any) -> dict[str, Any]:
     return {"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelService", "metadata": {"name": name}, "spec": {**SINGLE, **spec}}
 
 
-def test_one_card_and_one_replica_says_so_beforehand_and_waits_for_allow_outage(stage: Stage) -> None:
-    stage.target.kubectl("-n", NAMESPACE, "delete", "deployment", "stock", "--wait=true")
-    stage.business.apply(service("single"))
-    stage.business.watch.until("ModelService", "single", {"Ready"}, set(), 180)
+def test_one_card_and_one_replica_says_so_beforehand_and_waits_for_allow_outage(trial: Trial) -> None:
+    trial.target.kubectl("-n", NAMESPACE, "delete", "deployment", "stock", "--wait=true")
+    trial.business.apply(service("single"))
+    trial.business.watch.until("ModelService", "single", {"Ready"}, set(), 180)
     steps: list[dict[str, Any]] = [{"setReplicas": 1}, {"analysis": {}}]
-    stage.business.apply(rollout("single-no", "openins-v5.1", steps, serviceRef={"name": "single"}))
-    refused = stage.until("single-no", lambda status: bool(status.get("phase")), 60)
+    trial.business.apply(rollout("single-no", "openins-v5.1", steps, serviceRef={"name": "single"}))
+    refused = trial.until("single-no", lambda status: bool(status.get("phase")), 60)
     sys.stdout.write(f"\n{refused['message']}")
     assert refused["phase"] == "Invalid"
     assert "nobody answers, and requests wait at the router" in refused["message"]
-    stage.business.apply(rollout("single-yes", "openins-v5.1", steps, serviceRef={"name": "single"}, strategy={"allowOutage": True}))
-    with Load(stage.target.forward(NAMESPACE, "single", 80), workers=2) as load:
-        moved = stage.until("single-yes", lambda status: status.get("phase") == "Analyzing", 180)
-        stage.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "single-yes", "--timeout=180s")
+    trial.business.apply(rollout("single-yes", "openins-v5.1", steps, serviceRef={"name": "single"}, strategy={"allowOutage": True}))
+    with Load(trial.target.forward(NAMESPACE, "single", 80), workers=2) as load:
+        moved = trial.until("single-yes", lambda status: status.get("phase") == "Analyzing", 180)
+        trial.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "single-yes", "--timeout=180s")
     tell("one replica exchanged and back", load.counts)
     sys.stdout.write(f"\n{moved['history'][0]['what']}")
     assert set(load.counts.failed) <= {"HTTP 503"}, load.counts.failures
     assert load.counts.cut == 0
-    stage.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "single", "--wait=true")
+    trial.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "single", "--wait=true")
 
 
-def test_four_models_on_two_cards_and_nothing_is_silently_pending(stage: Stage) -> None:
-    baseline = stage.cluster.get("ModelVersion", NAMESPACE, "openins-baseline") or {}
+def test_four_models_on_two_cards_and_nothing_is_silently_pending(trial: Trial) -> None:
+    baseline = trial.cluster.get("ModelVersion", NAMESPACE, "openins-baseline") or {}
     names = {"bimedix": "rtx3090", "biomistral": "rtx3060", "tinyllama": "rtx3060"}
     for name in names:
         spec = {"model": name, "version": "baseline", "gguf": baseline["spec"]["gguf"]}
-        stage.business.apply(
+        trial.business.apply(
             {"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": f"{name}-baseline"}, "spec": spec}
         )
-    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=2) as load:
+    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=2) as load:
         # A change of the service's own spec: rolled out drained.
         change = '{"spec":{"replicas":2,"minAvailable":1,"placement":{"nodeSelector":{"gpu":"rtx3090"}}}}'
-        stage.target.kubectl("-n", NAMESPACE, "patch", "modelservice", "openins", "--type=merge", "-p", change)
-        stage.business.apply(*(service(name, model=name, baselineRef={"name": f"{name}-baseline"}, placement={"gpus": 1, "nodeSelector": {"gpu": gpu}})
+        trial.target.kubectl("-n", NAMESPACE, "patch", "modelservice", "openins", "--type=merge", "-p", change)
+        trial.business.apply(*(service(name, model=name, baselineRef={"name": f"{name}-baseline"}, placement={"gpus": 1, "nodeSelector": {"gpu": gpu}})
                       for name, gpu in names.items()))  # fmt: skip
         for name in names:
-            stage.business.watch.until("ModelService", name, {"Ready"}, set(), 300)
+            trial.business.watch.until("ModelService", name, {"Ready"}, set(), 300)
         deadline = time.monotonic() + 120
-        while {pod["spec"].get("nodeName") for pod in stage.pods()} != {"rtx3090"} or len(stage.pods()) != 2:
-            assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in stage.pods()]
+        while {pod["spec"].get("nodeName") for pod in trial.pods()} != {"rtx3090"} or len(trial.pods()) != 2:
+            assert time.monotonic() < deadline, [pod["metadata"]["name"] for pod in trial.pods()]
             time.sleep(1)
-        stage.business.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
+        trial.business.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
     tell("the service's own change", load.counts)
     assert load.counts.lost == 0, load.counts.failures
-    servers = stage.cluster.items("Pod", NAMESPACE, "app.kubernetes.io/component=server")
+    servers = trial.cluster.items("Pod", NAMESPACE, "app.kubernetes.io/component=server")
     waiting = [pod["metadata"]["name"] for pod in servers if pod["status"]["phase"] == "Pending"]
     assert waiting == []
     assert sum(asked_for(pod, "nvidia.com/gpu") for pod in servers if pod["spec"]["nodeName"] == "rtx3060") == 2
     one_more = service("onemore", model="tinyllama", baselineRef={"name": "tinyllama-baseline"},
                        placement={"gpus": 1, "nodeSelector": {"gpu": "rtx3060"}})  # fmt: skip
-    stage.business.apply(one_more)
+    trial.business.apply(one_more)
     deadline = time.monotonic() + 60
-    while not (said := stage.business.watch.status("ModelService", "onemore")).get("message"):
+    while not (said := trial.business.watch.status("ModelService", "onemore")).get("message"):
         assert time.monotonic() < deadline
         time.sleep(0.5)
     sys.stdout.write(f"\n{said['message']}")
     assert "do not fit beside biomistral, tinyllama" in said["message"]
-    assert not stage.cluster.items("Pod", NAMESPACE, "regimen.dev/service=onemore")
-    stage.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "onemore", *names, "--wait=true")
+    assert not trial.cluster.items("Pod", NAMESPACE, "regimen.dev/service=onemore")
+    trial.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "onemore", *names, "--wait=true")
 
 
-def test_a_new_namespace_beside_the_old_bucket_serves_what_was_promoted(stage: Stage, production: Production) -> None:
-    serving = stage.serving()
+def test_a_new_namespace_beside_the_old_bucket_serves_what_was_promoted(trial: Trial, production: Production) -> None:
+    serving = trial.serving()
     assert serving == "openins-v5.0"
     production.office.close()
-    manifests = {kind: [{**obj, "metadata": {"name": obj["metadata"]["name"]}} for obj in stage.cluster.items(kind, NAMESPACE)]
+    manifests = {kind: [{**obj, "metadata": {"name": obj["metadata"]["name"]}} for obj in trial.cluster.items(kind, NAMESPACE)]
                  for kind in ("ModelVersion", "ModelService", "ModelRollout")}  # fmt: skip
     kept = [{key: obj[key] for key in ("apiVersion", "kind", "metadata", "spec")} for objs in manifests.values() for obj in objs]
-    stage.target.kubectl("delete", "namespace", NAMESPACE, "--wait=true", "--timeout=180s")
-    assert stage.target.name is not None
-    regimen_cluster.recycle_disks(stage.target.name)
-    stage.target.kubectl("create", "namespace", NAMESPACE)
+    trial.target.kubectl("delete", "namespace", NAMESPACE, "--wait=true", "--timeout=180s")
+    assert trial.target.name is not None
+    regimen_cluster.recycle_disks(trial.target.name)
+    trial.target.kubectl("create", "namespace", NAMESPACE)
     (claim,) = [item for item in production.manifest("claims.yaml") if item["kind"] == "PersistentVolumeClaim"]
-    stage.business.apply(claim, *kept)
+    trial.business.apply(claim, *kept)
     time.sleep(3)  # the watch looks every second
-    stage.business.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
-    assert stage.serving() == serving
-    status = stage.until("twin-50", lambda status: status.get("phase") in ENDS, 60)
+    trial.business.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
+    assert trial.serving() == serving
+    status = trial.until("twin-50", lambda status: status.get("phase") in ENDS, 60)
     sys.stdout.write(f"\n{status['message']}")
     assert status["phase"] == "Promoted"
-    live = {(kind, obj["metadata"]["name"]): obj for kind in manifests for obj in stage.cluster.items(kind, NAMESPACE)}
+    live = {(kind, obj["metadata"]["name"]): obj for kind in manifests for obj in trial.cluster.items(kind, NAMESPACE)}
     for obj in kept:
         found = live[obj["kind"], obj["metadata"]["name"]]
         assert (found["spec"], found["metadata"]["generation"]) == (obj["spec"], 1), "no difference for a GitOps tool to fix"
-    with Load(stage.target.forward(NAMESPACE, "openins", 80), workers=2, limit=20) as load:
+    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=2, limit=20) as load:
         while not load.done:
             time.sleep(0.2)
     assert set(load.counts.versions) == {serving}

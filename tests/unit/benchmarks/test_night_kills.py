@@ -208,9 +208,9 @@ def test_a_job_is_followed_killed_and_looked_at_afterwards(
     monkeypatch.setattr(kills.regimen_cluster, "kill", lambda name, part: done.append(f"{name} {part} down"))
     monkeypatch.setattr(kills.regimen_cluster, "restart", lambda name, part: done.append(f"{name} {part} up"))
     monkeypatch.setattr(kills.regimen_cluster, "kill_container", lambda *asked: done.append(" ".join(asked)))
-    stage = kills.Stage(business, time.monotonic())
-    killer = kills.Killer(stage, 5, 6)
-    run = kills.follow(stage, 0, killer, time.monotonic() + 60)
+    scene = kills.Scene(business, time.monotonic())
+    killer = kills.Killer(scene, 5, 6)
+    run = kills.follow(scene, 0, killer, time.monotonic() + 60)
     killer.close()
     assert sorted(done) == sorted(
         ["operator", "kills rtx3090 containerd://ab", "kills kubelet-rtx3090 down", "kills kubelet-rtx3090 up"] * 2

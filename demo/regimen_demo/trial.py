@@ -22,7 +22,7 @@ ROUTER = "regimen.dev/router=openins"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Trial:
     """The business, and further hands on it."""
 
     business: Production
