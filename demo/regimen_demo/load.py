@@ -79,9 +79,12 @@ class Load:
             try:
                 await (self._stream(client) if streaming else self._whole(client))
             except (httpx.HTTPError, KeyError, ValueError) as error:
-                what = f"HTTP {error.response.status_code}" if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
+                refused = error.response if isinstance(error, httpx.HTTPStatusError) else None
+                what = f"HTTP {refused.status_code}" if refused is not None else type(error).__name__
                 self.counts.failed[what] += 1
-                self.counts.lose(what)
+                self.counts.lose(
+                    f"{what} {refused.headers.get('X-Regimen-Version', '')} {refused.text[:200]}" if refused is not None else what
+                )
             self.counts.slowest = max(self.counts.slowest, time.monotonic() - began)
 
     def _request(self, stream: bool) -> dict[str, Any]:
@@ -103,6 +106,8 @@ class Load:
     async def _stream(self, client: httpx.AsyncClient) -> None:
         ended, began, parts = False, time.time(), 0
         async with client.stream("POST", **self._request(stream=True)) as answer:
+            if answer.is_error:
+                await answer.aread()
             answer.raise_for_status()
             try:
                 async for line in answer.aiter_lines():

@@ -14,11 +14,11 @@ TRAINERS = f"app.kubernetes.io/component=trainer,{STAGE}=adapter"
 CARD, SLICES = "nvidia.com/gpu", 4
 
 
-def night(production: Production, name: str, version: str, window: dict[str, str], interval: str, **method: Any) -> dict[str, Any]:
-    """The demo's job under another name, in windows, with checkpoints every `interval`."""
+def night(production: Production, name: str, version: str, window: dict[str, str] | None, interval: str, **method: Any) -> dict[str, Any]:
+    """The demo's job under another name, in windows or at once, with checkpoints every `interval`."""
     (job,) = production.manifest("v1-0.yaml")
     job["metadata"] = {"name": name}
-    job["spec"] |= {"version": version, "window": window, "checkpoint": {"interval": interval}}
+    job["spec"] |= {"version": version, "checkpoint": {"interval": interval}} | ({"window": window} if window else {})
     job["spec"]["method"] |= method
     job["spec"]["evaluation"] = {"compareWith": ["Serving"], "maxRows": 50}
     return dict(job)

@@ -66,15 +66,19 @@ class Trial:
 
     def twin(self, version: str) -> str:
         """Another version with the files of the one that serves; waits until it is verified."""
-        serving = self.serving()
-        original = self.cluster.get("ModelVersion", NAMESPACE, serving)
-        if original is None:
-            raise DemoError(f"{serving} serves and has no ModelVersion")
         name = f"openins-{version}"
-        spec = {"model": "openins", "version": version, "gguf": original["spec"]["gguf"]}
-        self.business.apply({"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": name}, "spec": spec})
+        self.copy("openins", version, self.serving())
         self.business.watch.until("ModelVersion", name, {"Ready"}, {"Failed"}, 180)
         return name
+
+    def copy(self, model: str, version: str, original: str) -> None:
+        """A version of a model with the files of another ModelVersion. Raises DemoError where that does not exist."""
+        found = self.cluster.get("ModelVersion", NAMESPACE, original)
+        if found is None:
+            raise DemoError(f"ModelVersion {original} does not exist")
+        spec = {"model": model, "version": version, "gguf": found["spec"]["gguf"]}
+        name = f"{model}-{version}"
+        self.business.apply({"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": name}, "spec": spec})
 
     def pods(self, selector: str = "regimen.dev/service=openins,app.kubernetes.io/component=server") -> list[Object]:
         return self.cluster.items("Pod", NAMESPACE, selector)

@@ -3,6 +3,7 @@
 The tests of this file build on one another, in their order: each leaves the production that the next one starts from.
 """
 
+import csv
 import hashlib
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 
 from argocd_lua import health
 from regimen.act.parts import asked_for
-from regimen.spec.artifacts import Claim, VersionManifest, claim_key, manifest_key
+from regimen.spec.artifacts import Claim, PairedEvidence, VersionManifest, claim_key, manifest_key
 from regimen_demo.install import NAMESPACE
 from regimen_demo.production import Production
 
@@ -170,6 +171,48 @@ def test_a_schedule_trains_the_next_version_and_rolls_it_out(production: Product
         status = production.watch.status("RetrainSchedule", "monthly")
     assert "trigger.minNewRows" in status["message"], "nothing new, nothing trained: the skip is reported"
     assert len(status["versions"]) == 1
+
+
+def test_claims_decided_since_training_decide_by_pairs(production: Production) -> None:
+    """Paired evidence: new rows reach the dataset, and both versions' own files answer them in a Job, by the engine that serves."""
+    production.cluster.patch("RetrainSchedule", NAMESPACE, "monthly", {"spec": {"suspend": True}})
+    rows = list(csv.DictReader((production.data / "office/historical_claims.csv").read_text().splitlines()))[:400]
+    later = production.data / "later_claims.csv"
+    with later.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows({**row, "claim_id": f"L{row['claim_id']}"} for row in rows)
+    production.store.upload(later, "raw/later_claims.csv", later.name)
+    revision = production.watch.status("TrainingDataset", "business")["revision"]
+    files = [{"uri": f"s3://{production.store.bucket}/raw/{name}_claims.csv"} for name in ("historical", "later")]
+    production.cluster.patch("TrainingDataset", NAMESPACE, "business", {"spec": {"sources": {"claims": {"csv": files}}}})
+    deadline = time.monotonic() + 240
+    while production.watch.status("TrainingDataset", "business").get("revision") == revision:
+        assert time.monotonic() < deadline, production.watch.status("TrainingDataset", "business")
+        time.sleep(1)
+    (rollout,) = production.manifest("v1-0-rollout.yaml")
+    rollout["metadata"]["name"] = "openins-pairs"
+    del rollout["spec"]["fromRef"]
+    primary = {"evidence": "Paired", "datasetRef": {"name": "business", "task": "adjudication"}}
+    rollout["spec"]["analysis"] |= {
+        "criterion": "NotWorse",
+        "margin": 0.3,
+        "primary": primary,
+        "minPairs": 200,
+        "looks": 1,
+        "guardrails": [],
+    }
+    production.apply(rollout)
+    production.watch.until("ModelRollout", "openins-pairs", ENDED, set(), 600)
+    status = production.watch.status("ModelRollout", "openins-pairs")
+    sys.stdout.write(f"\n{status['message']}")
+    assert status["phase"] == "Promoted", status
+    (job,) = [job for job in production.cluster.items("Job", NAMESPACE) if job["metadata"]["name"].startswith("openins-pairs-compare")]
+    assert job["status"]["succeeded"] == 1
+    keys = [key for key in production.store.keys("") if key.endswith("/pairs.json")]
+    (found,) = [PairedEvidence.model_validate_json(production.store.get(key)) for key in keys]
+    assert (found.candidate, found.stable) == ("openins-v1.0", "openins-v1.2")
+    assert 200 <= sum(cases for cases, _, _ in found.groups) <= 240
 
 
 def test_no_request_was_lost_on_the_way(production: Production) -> None:

@@ -14,6 +14,7 @@ import regimen_cluster
 from regimen.act.parts import asked_for
 from regimen_demo.install import NAMESPACE
 from regimen_demo.load import Counts, Load
+from regimen_demo.nights import night
 from regimen_demo.production import Production
 from regimen_demo.target import DemoError
 from regimen_demo.trial import ENDS, Trial, rollout
@@ -123,13 +124,9 @@ def test_one_card_and_one_replica_says_so_beforehand_and_waits_for_allow_outage(
 
 
 def test_four_models_on_two_cards_and_nothing_is_silently_pending(trial: Trial) -> None:
-    baseline = trial.cluster.get("ModelVersion", NAMESPACE, "openins-baseline") or {}
     names = {"bimedix": "rtx3090", "biomistral": "rtx3060", "tinyllama": "rtx3060"}
     for name in names:
-        spec = {"model": name, "version": "baseline", "gguf": baseline["spec"]["gguf"]}
-        trial.business.apply(
-            {"apiVersion": "regimen.dev/v1alpha1", "kind": "ModelVersion", "metadata": {"name": f"{name}-baseline"}, "spec": spec}
-        )
+        trial.copy(name, "baseline", "openins-baseline")
     with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=2) as load:
         # A change of the service's own spec: rolled out drained.
         change = '{"spec":{"replicas":2,"minAvailable":1,"placement":{"nodeSelector":{"gpu":"rtx3090"}}}}'
@@ -159,7 +156,44 @@ def test_four_models_on_two_cards_and_nothing_is_silently_pending(trial: Trial) 
     sys.stdout.write(f"\n{said['message']}")
     assert "do not fit beside biomistral, tinyllama" in said["message"]
     assert not trial.cluster.items("Pod", NAMESPACE, "regimen.dev/service=onemore")
-    trial.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "onemore", *names, "--wait=true")
+    trial.target.kubectl("-n", NAMESPACE, "delete", "modelservice", "onemore", "--wait=true")
+
+
+def test_a_night_and_a_rollout_beside_four_models(trial: Trial) -> None:
+    """One replica each: both models of the night's card step aside and return, while one of the other card's is exchanged."""
+    names = ["openins", "bimedix", "biomistral", "tinyllama"]
+    one = '{"spec":{"replicas":1,"minAvailable":0,"allowOutage":true}}'
+    trial.target.kubectl("-n", NAMESPACE, "patch", "modelservice", "openins", "--type=merge", "-p", one)
+    trial.business.apply(night(trial.business, "short", "v6.0", None, "30s", epochs=0.1))
+    seen: dict[str, set[str]] = {name: set() for name in names}
+    silent: list[str] = []
+    asked = False
+    deadline = time.monotonic() + 500
+    while (phase := trial.business.watch.status("FineTuneJob", "short").get("phase")) not in {"Succeeded", "Failed"}:
+        assert time.monotonic() < deadline, (phase, seen)
+        if phase == "Training" and not asked:
+            trial.copy("biomistral", "v1.0", "biomistral-baseline")
+            steps: list[dict[str, Any]] = [{"setReplicas": 1}, {"analysis": {}}]
+            about = {"serviceRef": {"name": "biomistral"}, "strategy": {"allowOutage": True}}
+            trial.business.apply(rollout("biomistral-v1-0", "biomistral-v1.0", steps, **about))
+            asked = True
+        for pod in trial.cluster.items("Pod", NAMESPACE, "app.kubernetes.io/component=server"):
+            status = trial.business.watch.status("ModelService", pod["metadata"]["labels"]["regimen.dev/service"])
+            if pod["status"]["phase"] == "Pending" and status.get("phase") == "Ready":
+                silent.append(f"{pod['metadata']['name']} beside {status.get('message')}")
+        for name in names:
+            seen[name].add(str(trial.business.watch.status("ModelService", name).get("phase")))
+        time.sleep(1)
+    sys.stdout.write(f"\nphases by service during the night: {seen}; pending beside a service that says it is ready: {silent}")
+    assert phase == "Succeeded", trial.business.watch.status("FineTuneJob", "short")
+    assert "SteppedAside" in seen["openins"] & seen["bimedix"]
+    assert "SteppedAside" not in seen["biomistral"] | seen["tinyllama"]
+    moved = trial.until("biomistral-v1-0", lambda status: status.get("phase") == "Analyzing", 240)
+    assert moved["candidateReplicas"] == 1
+    for name in names:
+        trial.business.watch.until("ModelService", name, {"Ready"}, set(), 240)
+    trial.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "biomistral-v1-0", "--timeout=180s")
+    trial.target.kubectl("-n", NAMESPACE, "delete", "modelservice", *names[1:], "--wait=true")
 
 
 def test_a_new_namespace_beside_the_old_bucket_serves_what_was_promoted(trial: Trial, production: Production) -> None:

@@ -227,6 +227,7 @@ class Said:
         message = f"{ready} of {spec.replicas} ready on {version}" + (f"; rollout {facts.rollout} under way" if facts.rollout else "")
         message += f"; {besides}" if besides else ""
         phase, reason = _phase(spec, facts, ready)
+        message += "; the others stepped aside for training" if phase is ServicePhase.STEPPED_ASIDE else ""
         conditions = (
             Verdict("Ready", ready >= max(1, spec.min_available), reason, message),
             Verdict("Stalled", stalled, "ChangeHeld" if stalled else reason, message),
