@@ -492,6 +492,22 @@ def test_requests_wait_for_a_replica_or_another_route(router: Router) -> None:
     assert verify(MASTER, answer.headers["x-regimen-request-id"]).version == "v1"
 
 
+def test_a_request_that_waits_is_not_let_go_by_a_route_that_helps_nobody(router: Router) -> None:
+    """A node that is drained takes the candidate's last replica, then one of stable's: the share changes, and nobody is there yet."""
+    subject = router.subject_of("v2")
+    gone: dict[str, object] = {"version": "v2", "weight": 20, "draining": ["b1", "b2"]}
+    router.want(candidate=gone)
+    with ThreadPoolExecutor(2) as pool:
+        held = [pool.submit(router.ask, subject) for _ in range(2)]
+        time.sleep(0.3)
+        for weight in (33, 50):
+            router.want(stable={"version": "v1", "weight": 100 - weight}, candidate=gone | {"weight": weight})
+            time.sleep(0.3)
+            assert not any(answer.done() for answer in held)
+        router.want(stable={"version": "v1", "weight": 100}, candidate=gone | {"weight": 0})
+        assert {(answer.result(2).status, answer.result().headers["x-regimen-version"]) for answer in held} == {(200, "v1")}
+
+
 def test_a_restart_is_made_good_and_a_new_agent_changes_nothing(router: Router, tmp_path: Path) -> None:
     other = start(tmp_path)
     try:
