@@ -65,6 +65,6 @@ def lock(name: str) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"another command is busy with {name}: waiting")
+            say(f"{name} is busy: waiting")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
