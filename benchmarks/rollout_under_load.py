@@ -63,9 +63,9 @@ def steps(pause: str) -> list[Object]:
     return one_by_one
 
 
-def one(trial: Trial, which: str, version: str, requests: int, workers: int, pause: str) -> None:
+def one(trial: Trial, number: int, which: str, requests: int, workers: int, pause: str) -> None:
     """A rollout under load."""
-    name, url = f"load-{which}", trial.target.forward(NAMESPACE, "openins", 80)
+    name, version, url = f"load-{number}-{which}", trial.twin(f"v9.{number}"), trial.target.forward(NAMESPACE, "openins", 80)
     began = time.monotonic()
     with Load(url, workers=workers) as load:
         trial.business.apply(rollout(name, version, steps(pause), promotes=True))
@@ -97,7 +97,7 @@ def main() -> None:
         business.office.pause = 0.4  # experts who label a few answers, so that a twin is judged and promoted
         trial = Trial(business)
         for number, which in enumerate(asked.faults):
-            one(trial, which, trial.twin(f"v9.{number}"), asked.requests, asked.workers, asked.pause)
+            one(trial, number, which, asked.requests, asked.workers, asked.pause)
 
 
 if __name__ == "__main__":
