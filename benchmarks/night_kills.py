@@ -36,7 +36,7 @@ from regimen.act.parts import holds_place, pod_facts
 from regimen.plan.common import owner_label
 from regimen.spec.artifacts import MANIFEST, Progress, VersionManifest, progress_key
 from regimen.spec.meta import parse_duration
-from regimen.store import NotFoundError
+from regimen.store import NotFoundError, StoreUnavailableError
 from regimen_demo.install import NAMESPACE
 from regimen_demo.nights import TRAINERS, Log, night
 from regimen_demo.production import Production, production
@@ -274,8 +274,8 @@ def look_at_progress(business: Production, key: str, run: Run) -> list[Again]:
     before = len(goings_on(run.told))
     try:
         progress = Progress.model_validate_json(business.store.get(key))
-    except NotFoundError:
-        return []
+    except (NotFoundError, StoreUnavailableError):
+        return []  # while an object is overwritten, the demo's bucket may give its old checksum with its new bytes: look again
     if not run.told or progress != run.told[-1]:
         run.told.append(progress)
     return goings_on(run.told)[before:]
