@@ -8,7 +8,7 @@ Nothing here reads files, knows of rows or keeps state. What is found is counted
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import codes, dates, geography, labels, months, names, numbers
+from regimen_trainer.deid import codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
 from regimen_trainer.deid.recognizer import Cues, words_of
@@ -17,9 +17,12 @@ from regimen_trainer.deid.tags import hidden, shown
 
 __all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
 RECOGNIZERS = Cues((
-    *numbers.FORMS, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *dates.AGES, *geography.GEOGRAPHY, *numbers.UNLABELLED, *codes.CODES, *names.LABELLED,
+    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *numbers.UNLABELLED, *codes.CODES,
 ))  # fmt: skip
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
+
+LATER = Cues((*grounds.TOWARDS, *people.PEOPLE))
+"""After the names that words tell by themselves: these would lose the neighbours that speak for them."""
 
 
 class Cleaned(NamedTuple):
@@ -42,4 +45,9 @@ def deidentify(text: str, known: Sequence[Known] = ()) -> Cleaned:
     if names.mentions(words, text):
         text, tags = hidden(shown(text, tags))
         text = names.clean(text, found)
+    for entry in LATER.of(words, lower):
+        text = entry.clean(text, found)
+    if "NAME" in found or "PLACE" in found:
+        for entry in people.BESIDE:
+            text = entry.clean(text, found)
     return Cleaned(shown(text, tags), found)

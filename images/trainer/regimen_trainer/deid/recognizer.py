@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _WORD = re.compile(r"[a-z]+")
-_ZEROS = {ord(digit): "0" for digit in "123456789"}
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 MANY_COLONS, MANY_HYPHENS = "\x00::", "\x00--"
 """Shapes of texts with more than two colons, or more than three hyphens."""
 PARTS = ("\x00", "0000", "/", "-0", "0.0", "")
@@ -81,7 +81,7 @@ class Cues:
 
     def of(self, words: set[str], lower: str) -> list[Recognizer]:
         """`words`: the lower-case words of the text; `lower`: the text in lower case."""
-        zeros = lower.translate(_ZEROS)
+        zeros = lower.encode("utf-8", "surrogatepass").translate(_ZEROS).decode("utf-8", "surrogatepass")
         zeros += MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
         tried: set[int] = set()
         for word in self._by_word.keys() & words:
