@@ -13,12 +13,12 @@ from regimen_trainer.deid.recognizer import Found, Recognizer, recognizer, tag, 
 
 _PIECE = re.compile(r"\d[^\s\d]*\d[^\s\d]*\d\S*")
 """From a first digit to the next space, with three digits or more."""
-_TOKEN = re.compile(r"\w+(?:[-/._:+]+\w+)*")
+_TOKEN = re.compile(r"\w+(?:[-/._:+*]+\w+)*")
 _WORD = re.compile(r"(?<![a-z\[])[a-z]+")
 """A word that is not our own tag."""
 ENOUGH = 3
 """Digits of which a code has at least so many."""
-_PARTS = re.compile(r"[-/._:+]+")
+_PARTS = re.compile(r"[-/._:+*]+")
 UNITS = word_set("""
 mg mgs mcg ug g gm gms gram grams kg kgs lb lbs oz ml mls l dl cc cm cms mm m in ft u unit units iu meq mmol mol mosm ng pg nmol pmol umol mmhg
 h hr hrs hour hours min mins minute minutes s sec secs second seconds d day days wk wks week weeks mo month months yr yrs year years yo
@@ -89,7 +89,7 @@ def _judged(token: str) -> bool | None:
     if digits < ENOUGH:
         return False
     if token.isdigit():
-        return None if digits > 4 or (digits == 4 and token[:2] not in ("19", "20")) else False
+        return None if digits > 4 or (digits == 4 and (token[:2] not in ("19", "20") or token > "2039")) else False
     if not any(map(str.isalpha, token)):
         return None if _HCPCS.fullmatch(token) else _figures(token, digits)
     lower = token.lower()
@@ -240,12 +240,13 @@ CODES = (
     ),
     recognizer(
         "VEHICLE",
-        rf"(?P<lead>\b(?i:plates?|licen[cs]e\s(?:plate|tag)|tags?|registration|placard|vin)\b(?:[\s:#,]+(?i:is|was|are|number|no|reads?|reading|says|ending|in|from|of|state|temp|temporary|vanity|the|car|{_STATE}))*[\s:#]+[\"“']?)"
+        rf"(?P<lead>\b(?i:plates?|licen[cs]e\s(?:plate|tag)|tags?|registration|placard|vin)\b(?:[\s:#,]+(?i:is|was|are|number|no|reads?|reading|says?|ending|in|from|of|that|which|spells|spelling|spelled|marked|bearing|showing|listed|as|with|on|state|temp|temporary|custom|vanity|the|his|her|car|{_STATE}))*[\s:#]+[\"“']?)"
         r"(?:(?=[A-Z\d -]{0,6}\d)[A-Z\d]{1,6}(?:[ -][A-Z\d]{1,6}){1,3}(?![a-z])|[A-Z]{4,8}\b|(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{4,8}\b)",
         lambda match: match["lead"] + tag("VEHICLE"),
         words="plate plates license licence tag tags registration placard vin",
         flags=0,
     ),
+    recognizer("VEHICLE", rf"\b(?:[A-Z]{{3}}[ -]?\d{{3,4}}|\d{{3,4}}[ -]?[A-Z]{{3}}|\d[A-Z]{{3}}\d{{3}}|[A-Z]{{2}}\d[ -]?[A-Z0-9]{{3}})\b(?=[^.;\n]{{0,40}}\b(?:plates?|tags?|{_CARS})\b)", words=_CARS.replace("|", " ") + " plate plates tag tags", flags=0),
     recognizer(
         "VEHICLE",
         r"(?P<lead>\b(?i:plates?|tags?|registration)(?:\s(?:is|was|reads?|number|no))*[\s:#]+)(?:[a-z]{3}[ -]?\d{3,4}|\d{3,4}[ -]?[a-z]{3}|\d[a-z]{3}[ -]?\d{3}|[a-z]{3}[ -]?\d[a-z]\d{1,2})\b(?!\s?mg)",

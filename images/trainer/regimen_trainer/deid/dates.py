@@ -76,7 +76,7 @@ _ONES = "(?:one|two|three|four|five|six|seven|eight|nine)"
 _OLD = rf"(?:ninety(?:[\s-]*{_ONES})?|(?:a|one)[\s-]+hundred(?:(?:[\s-]+and)?[\s-]+(?:{_ONES}|ten|eleven|twelve))?)"
 _NUMBER = r"(?:9\d|1[0-2]\d)"
 _OVER = rf"(?:{_NUMBER}|{_OLD})"
-_YEARS = r"[\s-]*(?:(?:years?|yrs?\.?)[\s-]*(?:old|of\s+age|young)|(?:years?|yr)[\s-](?=(?:male|female|man|woman|lady|gentleman|white|black)\b)|y\.?\s?/?\s?o\.?(?!\w)|yo[mf]?\b|year[\s-]?old)"
+_YEARS = r"[\s-]*(?:(?:years?|yrs?\.?)[\s-]*(?:old|of\s+age|young)|(?:years?|yr)[\s-](?=(?:male|female|man|woman|lady|gentleman|white|black)\b)|y\.?\s?/?\s?o\.?(?!\w)|yo[mf]?\b|year[\s-]?old|y(?=\s(?:male|female|man|woman|m|f)\b))"
 
 
 def _ninety(match: re.Match[str]) -> str:
@@ -133,6 +133,7 @@ AGES = (
         shapes=("00s", "00's"),
     ),
     recognizer("AGE", r"(?<![\w.$/-])(?:9\d|1[01]\d)(?=[\s-]*years?\b(?!\s(?:ago|later|earlier|pack)))(?<!over )(?<!for )", _ninety, words="year years", needs=("9", "10", "11")),
+    recognizer("AGE", rf"(?P<lead>\b(?:he|she|patient|pt|who|mother|father|now|is|was)\s(?:is\s|was\s|now\s|has\s)?(?:nearly\s|almost\s|about\s|approaching\s|pushing\s|reached\s)?)(?:{_OVER})(?=\s?(?:,\s(?:lives|still|widow|retired|living|who|and)|\.$|\slast\s(?:year|month|week)|\sthis\s(?:year|month|week)))", _ninety, words="he she patient pt who mother father now is was", needs=("is 9", "is 1", "ly 9", "st 9", "ed 9", "ed 1", "ng 9", "ninety", "hundred")),
     recognizer("AGE", rf"(?P<lead>\b(?:died|passed(?:\saway)?|lived|lives|living|alive|drives|widowed|diagnosed|walking|independent|going\sstrong|sharp)\s(?:\w+\s){{0,2}}?at\s(?:(?:the\s)?(?:ripe\s)?(?:old\s)?age\s(?:of\s)?)?)(?:{_OVER})\b(?![.:/]\d|\s?(?:%|percent))", _ninety, words="died passed lived lives living alive drives widowed diagnosed walking independent going sharp", needs=("at 9", "at 1", "ninety", "hundred", "age")),
     recognizer(
         "AGE",

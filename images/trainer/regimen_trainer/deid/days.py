@@ -52,6 +52,12 @@ def _month_and_day(match: re.Match[str]) -> str:
     return tag("DATE")
 
 
+def _two_days(match: re.Match[str]) -> str:
+    days = [[int(part) for part in match[name].split("/")] for name in ("first", "second")]
+    dated = all(0 < month <= 12 and 0 < day <= 31 for month, day in days) and any(day > 12 or day not in _OUT_OF for _, day in days)
+    return f"{tag('DATE')}{match['gap']}{tag('DATE')}" if dated else match[0]
+
+
 _ALONE = re.compile(r"[:)]|\s?[-–]\s?\d\d?/\d")
 _SEASON = r"(?:spring|summer|fall|autumn|winter)"
 _YEARS = r"(?P<year>(?:19|20)\d\d(?:\s?[-/–]\s?(?:(?:19|20)?\d\d))?)"
@@ -66,13 +72,14 @@ _HOLIDAYS = (
     r"|(?:St\.?|Saint)\s+Patrick['’]?s|Groundhog|Boxing|Flag|Earth|Election|Inauguration|Patriots?['’]?|Armistice|Canada|Bastille|May|Arbor|Opening|Pioneer|Lincoln['’]?s|Washington['’]?s|All\s+(?:Saints?|Souls?)['’]?"
     r"|April\s+Fools?['’]?|Three\s+Kings|Patriot|Groundhog|Super\s+Bowl|Palm|Mothering|Whit)[\s-]+(?:Day|Sunday|weekend|Monday|Birthday)|St\.?\s+Patty['’]?s(?:\s+Day)?|Juneteenth|(?:the\s+)?(?:fourth|4th)\s+of\s+july|July\s+fourth|"
     r"(?:Ash\s+Wednesday|Good\s+Friday|Maundy\s+Thursday|Holy\s+(?:Week|Thursday|Saturday)|Palm\s+Sunday|Fat\s+Tuesday|Black\s+Friday|Cyber\s+Monday|Mardi\s+Gras|Cinco\s+de\s+Mayo|D[ií]a\s+de\s+los\s+Muertos)|"
-    r"Yom\s+Kippur|Rosh\s+Hashanah?|Passover|Hanukkah|Chanukah|Purim|Sukkot|Shavuot|Ramadan|Eid(?:[\s-]+(?:al|ul)[\s-]+\w+)?|Diwali|Holi\b|Kwanzaa|Lunar\s+New\s+Year|Chinese\s+New\s+Year|Nowruz|Oktoberfest|Epiphany|Pentecost|Whitsun|Super\s+Bowl"
+    r"Yom\s+Kippur|Rosh\s+Hashanah?|Passover|Hanukkah|Chanukah|Purim|Sukkot|Shavuot|Ramadan|Eid(?:[\s-]+(?:al|ul)[\s-]+\w+)?|Diwali|Holi\b|Kwanzaa|Lunar\s+New\s+Year|Chinese\s+New\s+Year|Nowruz|Xmas|Lent(?=\s*[.,;]|\s(?:and|he|she)|$)|NYE|Oktoberfest|Epiphany|Pentecost|Whitsun|Super\s+Bowl"
 )
 DAYS = (
+    recognizer("DATE", r"(?P<first>\d(?<![\w./-].)\d?/\d\d?)(?P<gap>\s?[-–]\s?)(?P<second>\d\d?/\d\d?)(?![\w/.-])", _two_days, shapes=("0/0-0", "0/00-0", "0/0 - 0", "0/00 - 0", "–")),
     recognizer("DATE", r"\d(?<![\w./-].)\d?/\d\d?(?![\w/]|-\d{3}|\.\d)", _month_and_day, shapes=("0/0",)),
     recognizer(
         "DATE",
-        r"(?P<lead>\b(?:on|since|dos|dated?|admit(?:ted)?|discharged|seen|lmp|edd|doi|until)[\s:]+)(?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-]|\.\d|\s?(?:mg|days?|weeks?|hours?|minutes?|years?|months?|times|units?)\b)",
+        r"(?P<lead>\b(?:on|since|dos|dated?|due|admit(?:ted)?|discharged|seen|lmp|edd|doi|until)[\s:]+(?:is\s|of\s|by\s\w+\s|date\s(?:is\s)?)?)(?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-]|\.\d|\s?(?:mg|days?|weeks?|hours?|minutes?|years?|months?|times|units?)\b)",
         lambda match: match["lead"] + tag("DATE"),
         shapes=("0-0",),
     ),
@@ -125,11 +132,11 @@ DAYS = (
         rf"\b(?:{_HOLIDAYS})\b(?:['’]s)?(?!\s+(?:tree|disease|factor|lights?|lily|seals?))",
         words="christmas thanksgiving easter halloween haloween year years memorial labor labour independence veterans veteran valentine valentines mother mothers father fathers juneteenth "
         "president presidents columbus mlk martin indigenous patrick patricks patty pattys groundhog boxing flag earth election inauguration patriot patriots armistice saint saints souls "
-        "fools kings bowl palm ash good maundy holy fat black cyber mardi cinco yom rosh passover hanukkah chanukah purim sukkot shavuot ramadan eid diwali holi kwanzaa lunar chinese nowruz "
+        "fools kings bowl palm ash good maundy holy fat black cyber mardi cinco yom rosh passover hanukkah chanukah purim sukkot shavuot ramadan eid diwali holi kwanzaa lunar chinese nowruz xmas lent nye "
         "oktoberfest epiphany pentecost whitsun july may arbor",
         needs=(
             "christmas", "thanksgiving", "easter", "hallow", "haloween", "new year", "s day", "s' day", "l day", "r day", "k day", "mlk day", "g day", "h day", "n day", "boxing", "may day", "presidents", "sunday", "wednesday", "thursday", "tuesday", "good friday", "black friday", "monday", "juneteenth", "gras", "mayo", "muertos", "kippur", "hashana", "passover", "nukkah", "purim", "sukkot", "shavuot",
-            "ramadan", "eid", "diwali", "holi", "kwanzaa", "nowruz", "oktober", "epiphany", "pentecost", "whitsun", "bowl", "of july", "july fourth", "patty", "holy week", "weekend",
+            "ramadan", "eid", "diwali", "holi", "kwanzaa", "nowruz", "xmas", "lent", "nye", "oktober", "epiphany", "pentecost", "whitsun", "bowl", "of july", "july fourth", "patty", "holy week", "weekend",
         ),
     ),
 )  # fmt: skip

@@ -29,7 +29,7 @@ _HEADS = (
     r"(?:Park|Heights|Hills|Estates|Village|Apartments|Apts|Towers|Manor|Gardens|Commons|Plaza|Mall|Airport|Stadium|Arena|Bridge|River|Creek|Lake|Beach|Island|Islands|Mountain|Mountains|Valley|Canyon"
     r"|Forest|Ranch|Farms?|Springs|Acres|Reservation|Nation|Pueblo|Neighborhood|District|Corners|Crossing|Junction|Landing|Harbor|Shores|Station|Terminal|Campground|Campgrounds|Speedway|Casino|Resort|Hotel|Motel|Inn|Lodge"
     r"|Shelter|Prison|Jail|Penitentiary|Correctional(?:\s+\w+)?|Detention(?:\s+Center)?|Courthouse|Library|Museum|Zoo|Cemetery|Church|Chapel|Synagogue|Temple|Mosque|(?:High\s+|Middle\s+|Elementary\s+)?School|High|Elementary|Academy|University|College|Preschool|Daycare"
-    r"|Senior\s+Living|Assisted\s+Living|Nursing\s+Home|Care\s+Center|Tunnel|Dam|Pier|Marina|Refinery|Brewery|Diner|Cafe|Tavern|Market|Barracks|Mission|Precinct|Township|Square|Fairgrounds|Raceway|Trailer\s+Park|Mobile\s+Home\s+Park|RV\s+Park)"
+    r"|Senior\s+Living|Assisted\s+Living|Nursing\s+Home|Care\s+Center|Tunnel|Dam|Pier|Marina|Refinery|Brewery|Diner|Cafe|Tavern|Market|Barracks|Mission|Precinct|Township|Side|Coast|Peninsula|Shore|reservation|Fellowship|Congregation|Tabernacle|Parish|Square|Fairgrounds|Raceway|Trailer\s+Park|Mobile\s+Home\s+Park|RV\s+Park)"
 )
 _OWN = r"[A-Z][a-z'’]+(?:[ -](?:(?:of|the|de|du)\s)?[A-Z][a-z'’]+){0,3}?"
 _STREETS = r"(?:Street|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Parkway|Pkwy|Turnpike|Expressway|Freeway)"
@@ -41,7 +41,7 @@ _NO_WAYS = (
     """)
     | FUNCTION_WORDS
 )
-_DOUBTFUL = ("Canal", "Station", "High", "Square")
+_DOUBTFUL = ("Canal", "Station", "High", "Square", "Bridge", "Side", "Nation")
 _TOWARDS = r"(?:from|in|at|near|to|outside|visiting|around|toward|towards|leaving|across|through|by|between|via|past|beyond)"
 _SMALL_HEADS = r"(?:heights|estates|apartments|manor|gardens|acres|village|towers|elementary|creek|hills|shores|springs)"
 
@@ -52,7 +52,7 @@ def _owned(match: re.Match[str]) -> bool:
     kept = [word for word in words if word not in _GENERIC and word not in FUNCTION_WORDS]
     if not kept or ("linic" in match["head"] and _clinical(kept)):
         return False
-    return not (len(kept) == 1 and (kept[0] in NOUNS or (match["head"] in _DOUBTFUL and is_known(kept[0]))))
+    return not (len(kept) == 1 and (match["head"] in _DOUBTFUL and (kept[0] in NOUNS or is_known(kept[0]))))
 
 
 def _ground(match: re.Match[str]) -> str:
@@ -79,6 +79,12 @@ def _run(match: re.Match[str]) -> str:
     if strange or (place and lead in ("from", "in", "near", "outside", "visiting")) or (len(words) > 1 and all(known) and not _clinical(words)):
         return match["lead"] + tag("PLACE")
     return match[0]
+
+
+def _small_city(city: str) -> bool:
+    """A city of two words in lower case, one of which is hardly ever written."""
+    spelt = re.sub(r"^st\.? ", "saint ", re.sub(r"^ft ", "fort ", re.sub(r"^mt ", "mount ", city)))
+    return spelt in places().every and FUNCTION_WORDS.isdisjoint(spelt.split()) and _GENERIC.isdisjoint(spelt.split()[1:])
 
 
 def _stranger_or_city(own: str) -> bool:
@@ -116,6 +122,13 @@ FIRST = (
 """To be tried before streets and cities, which would take a part of these."""
 _LOCAL = "area|native|resident|residents|police|pd|fire|ems|paramedics|suburb|metro|neighborhood|sheriff|office|branch|campus|location|store|site|plant|apartment|home|house|shelter|address|firehouse|ambulance|warehouse|jail|precinct|post office|detention|clinic|hospital"
 GROUNDS = (
+    recognizer("ADDRESS", r"\b(?:lat(?:itude)?|long?(?:itude)?)\W{1,3}-?\d{1,3}\.\d+", words="lat latitude lon long longitude"),
+    recognizer("ADDRESS", r"\b(?:census\s)?tract\s#?\d{2,6}(?:\.\d+)?\b", words="tract"),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:at|near|past|by)\smile\s)\d{1,3}\b|(?P<mile>\bmile\s)\d{1,3}(?=\sof\sthe)", lambda match: (match["lead"] or match["mile"]) + tag("ADDRESS"), words="mile"),
+    recognizer("ADDRESS", r"\b(?:Hwy|Rte|Rt|Route|Highway)\.\s?#?\d{1,4}\b|\bI-(?!1(?:2[35]|31)\b)\d{1,3}\b", words="hwy rte rt route highway i", flags=0),
+    recognizer("PLACE", rf"(?P<lead>(?:\A|[.!?]\s))(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)(?=\s(?:Police|PD|Fire|EMS|Sheriff|police|fire|paramedics)\b)", lambda match: match["lead"] + tag("PLACE") if _stranger_or_city(match["own"]) else match[0], words="police pd fire ems sheriff paramedics", flags=0),
+    recognizer("PLACE", rf"(?P<lead>\b(?i:attends|attending|worships\sat|church,?|congregation\s(?:at|of)|parish|baptized\sat)\s(?:at\s|is\s)?)(?P<city>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){{0,3}})", lambda match: match["lead"] + tag("PLACE") if _GENERIC.isdisjoint(match["city"].lower().split()) else match[0], words="attends attending worships church congregation parish baptized", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around)\s)(?P<city>(?:st\.?|la|las|los|el|san|santa|fort|ft|mount|mt|new|north|south|east|west|grand|little|big|white|saint|port|cedar|green|lake|long|palm|red|rock|silver|spring|twin|sioux|eau|baton|terre|coeur|des|cape|glen|oak|pine|iron|high|fond)\s[a-z]{3,})\b", lambda match: match["lead"] + tag("PLACE") if _small_city(match["city"]) else match[0], words="st la las los el san santa fort ft mount mt new north south east west grand little big white saint port cedar green lake long palm red rock silver spring twin sioux eau baton terre coeur des cape glen oak pine iron high fond", flags=0),
     recognizer(
         "PLACE",
         rf"(?P<lead>\b(?:the|a|an|his|her|their|my|our|by|of|from|greater|downtown|old|former|longtime|lifelong|near|at|in|called)\s)(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)\s(?=(?:{_LOCAL}|Police|PD|Fire|EMS|Sheriff|Ambulance)\b)",
@@ -151,7 +164,7 @@ GROUNDS = (
     recognizer("ADDRESS", r"(?P<lead>\b(?:the\s+)?)\d+\s+block\s+of\s+(?:[NSEW]\.?\s)?\w+(?:\s(?:street|st|avenue|ave|road|rd|blvd))?", _with_lead("ADDRESS"), words="block"),
     recognizer(
         "ADDRESS",
-        r"(?P<lead>\b(?:(?:lives?|living|resid(?:es|ing|e)|stay(?:s|ing))\s+(?:at|on)|(?:home|mailing|street|current|new|old)?\s?address(?:\s+(?:is|of|on\s+file\s+is))?:?|home\s+is)\s+)(?!\d+\s(?:years?|home|feet|mg))\d{1,5}\s+(?:[NSEW]\.?\s)?(?:[A-Za-z][a-z'’]+)(?:\s[A-Z][a-z'’]+){0,2}",
+        r"(?P<lead>\b(?:(?:lives?|living|resid(?:es|ing|e)|stay(?:s|ing))\s+(?:at|on)|(?:home|mailing|street|current|new|old)?\s?address(?:\s+(?:is|of|on\s+file(?:\s+is)?))?:?|home\s+is)\s+)(?!\d+\s(?:years?|home|feet|mg))\d{1,5}\s+(?:[NSEW]\.?\s)?(?:[A-Za-z][a-z'’]+)(?:\s[A-Z][a-z'’]+){0,2}",
         _with_lead("ADDRESS"),
         words="lives live living resides reside residing stays staying address home",
         needs=("0", *"123456789"),
@@ -215,7 +228,7 @@ GROUNDS = (
 TOWARDS = (
     recognizer(
         "PLACE",
-        rf"(?P<lead>\b{_TOWARDS}\s(?:the\s(?!(?:Doctor|Patient)))?)(?P<city>[A-Z][a-z'’]+(?:(?:\s(?:of|de|du|the|or)\s|[ -])(?:[A-Z][a-z'’]+|Ste?\.)){{0,3}})(?!\w)",
+        rf"(?P<lead>\b{_TOWARDS}\s(?:the\s(?!(?:Doctor|Patient)))?)(?P<city>(?:(?:St|Ste|Mt|Ft)\.\s)?[A-Z][a-z'’]+(?:(?:\s(?:of|de|du|the|or)\s|[ -])(?:[A-Z][a-z'’]+|Ste?\.)){{0,3}})(?!\w)",
         _run,
         words="from in at near to outside visiting around toward towards leaving across through by between via past beyond",
         flags=0,

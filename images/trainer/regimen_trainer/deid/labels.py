@@ -23,6 +23,7 @@ _AFTERWARDS = re.compile(
     r"(?P<label>[a-z/']+(?:\s[a-z/']+){0,3})",
     re.IGNORECASE,
 )
+_MAY_FOLLOW = re.compile(r"\W{1,3}(?:is|was|a|were|being|the|his|her|last|\()|[,(=]", re.IGNORECASE)
 _LAST_FOUR = re.compile(r"(?:last (?:four|4)|end(?:s|ing)|digits|ext\.?|extension|pager|pin)\b[^.;]{0,12}$", re.IGNORECASE)
 _DAY = re.compile(r"\d{1,2}([-/.])\d{1,2}\1(?:\d\d|\d{4})|(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?")
 SHORTEST = 3
@@ -84,14 +85,15 @@ _LAST_WORDS = frozenset(label.split()[-1] for label in LABELS) | QUALIFIERS | _F
 
 def clean(text: str, found: Found) -> str:
     """The text with its labelled codes replaced, which `found` counts."""
-    pieces, last = list[str](), 0
+    pieces, last, lower = list[str](), 0, text.lower()
+    lower = lower if len(lower) == len(text) else text
     for match in _CODE.finditer(text):
         start = match.start()
         while start > last and (text[start - 1].isalnum() or text[start - 1] in "-/_*"):
             start -= 1
         if match.start() < last or match.end() - start < SHORTEST or (_is_year(match[0]) and not _LAST_FOUR.search(text, max(0, start - 24), start)) or text[start - 1 : start] in ("$", ".", "+"):
             continue
-        span = _span(text, last, start, match.end())
+        span = _span(text, lower, last, start, match.end())
         if span:
             start, end, name = span
             pieces += (text[last:start], tag(name))
@@ -100,16 +102,19 @@ def clean(text: str, found: Found) -> str:
     return "".join((*pieces, text[last:])) if pieces else text
 
 
-def _span(text: str, since: int, start: int, end: int) -> tuple[int, int, str] | None:
+def _span(text: str, lower: str, since: int, start: int, end: int) -> tuple[int, int, str] | None:
     """Where a code with a label begins and ends, and its class."""
     code = text[start:end]
-    for begins in (start, start - len(prefix[0]) if (prefix := _PREFIX.search(text, max(since, start - 6), start)) else start):
-        left = text[max(since, begins - _LOOK_BACK) : begins].lower()
+    starts = [start]
+    if start > 1 and text[start - 2].isupper() and (prefix := _PREFIX.search(text, max(since, start - 6), start)):
+        starts.append(prefix.start())
+    for begins in starts:
+        left = lower[max(since, begins - _LOOK_BACK) : begins]
         if left.rstrip(" #:(=-.,\t\n").rpartition(" ")[2].lstrip("(").rpartition("\n")[2] in _LAST_WORDS and (
             name := labelled(left, _digits(text, start, end), plain=_DAY.fullmatch(code) is None)
         ):
             return begins, _ends(text, end, name), name
-    after = _AFTERWARDS.match(text, end)
+    after = _AFTERWARDS.match(text, end) if _MAY_FOLLOW.match(text, end) else None
     if after and _digits(text, start, end) >= 4 and (name := _labelling(after["label"].lower().split())):
         return start, end, name
     return None
@@ -175,4 +180,4 @@ def _further(words: list[str], at: int, digits: int) -> str | None:
     return None
 
 
-LABELLED = Recognizer(clean, frozenset(word for label in LABELS for word in re.findall("[a-z]+", label)), (), tuple("0123456789"))
+LABELLED = Recognizer(clean, frozenset(word for label in LABELS for word in re.findall("[a-z]+", label)), (), ("\x00digit",))

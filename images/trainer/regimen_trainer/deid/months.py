@@ -94,6 +94,8 @@ def _is_day(day: str, word: str, after: str) -> bool:
 def _bare(text: str, near: str, word: str, end: int) -> bool:
     """A month by itself after a word such as `since`."""
     lead = _LEAD.search(near)
+    if text[end : end + 1] in ("-", "/", "–") and _MONTH.match(text, end + 1):
+        return True
     if word.lower() not in _VERBS and (not word.isupper() or len(word) > 3):
         return True
     if word in ("March", "January", "October", "Jan", "Oct") and re.search(r"[a-z,] $", near):

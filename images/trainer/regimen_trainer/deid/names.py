@@ -178,7 +178,11 @@ def _rouses(word: str) -> bool:
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Where names stand in a text, in order and apart."""
-    words = [_word(match) for match in _TOKEN.finditer(text)]
+    words = list[_Word]()
+    for match in _TOKEN.finditer(text):
+        bare, lower, weight = _seen(match[0])
+        start = match.start()
+        words.append(_Word(bare, start, start + len(bare), lower, weight))
     found, index = list[tuple[int, int]](), 0
     while index < len(words):
         if words[index].weight < 1 and words[index].text.islower():
@@ -202,12 +206,6 @@ def _belongs(left: _Word, right: _Word, text: str) -> bool:
         and text[left.start].islower() == text[right.start].islower()
         and all(len(word.text) > 2 and not word.text.isupper() and not is_known(word.lower.split("-")[0]) for word in (left, right))
     )
-
-
-def _word(match: re.Match[str]) -> _Word:
-    bare, lower, weight = _seen(match[0])
-    start = match.start()
-    return _Word(bare, start, start + len(bare), lower, weight)
 
 
 @lru_cache(maxsize=50_000)

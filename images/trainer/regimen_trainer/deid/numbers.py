@@ -33,6 +33,7 @@ FORMS = (
     recognizer("EMAIL", r"(?<![\w.])(?=[\w.+-]*[a-z])[\w.+-]{3,}@(?=[\w-]*[a-z])[\w-]{3,}", shapes=("@",)),
     recognizer("EMAIL", rf"\b(?P<local>[\w.+-]+)(?:\s|_)at(?:\s|_)(?:[\w-]+\.)+(?:{_TLD})\b", _mail_at, words="at com org net edu gov io health info us uk ca de mil biz co me", needs=("_at_", " at ")),
     recognizer("EMAIL", rf"(?P<lead>\be-?mail(?:\saddress)?(?:\s(?:is|at|to|of\srecord(?:\sis)?))?:?\s+)(?:[\w.-]+\s+){{1,9}}?(?:at|@)\s+(?:[\w-]+\s+(?:dot|point)\s+)+(?:{_TLD})\b", _spoken_mail, words="email mail"),
+    recognizer("EMAIL", rf"(?P<lead>\b(?:to|is|under|via|as|use|uses|by|address|with|contact|reach|write)\s)(?:[\w.-]+\s){{1,7}}?(?:at|@)\s(?:[\w-]+\s(?:dot|point)\s)+(?:{_TLD})\b", _spoken_mail, words="dot point"),
     recognizer("EMAIL", rf"\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
     recognizer("EMAIL", rf"(?P<lead>\b(?:{_PROVIDERS})(?:\s(?:account|address|handle|username|id|name))*(?:\s(?:is|as|under)|:|=)?\s+)(?=[a-z_.-]*\d)[\w.-]{{4,}}", _spoken_mail, words=_PROVIDERS.replace("|", " ")),
     recognizer(
@@ -49,7 +50,7 @@ FORMS = (
         words="dot point period",
     ),
     recognizer("IP", r"\b\d{1,3}(?:\s(?:dot|point)\s\d{1,3}){2,3}\b", words="dot point"),
-    recognizer("URL", rf"(?:\bh\s?t\s?t\s?p(?:\s?s)?\s(?:colon\s)?(?:(?:forward\s)?slash\s){{0,2}})?(?:\b(?:www|double\su\s?\S*|w\sw\sw)\s(?:dot|point)\s)?\b[\w-]+(?:\s(?:dot|point)\s[\w-]+)*\s(?:dot|point)\s(?:com|org|net|edu|gov|io|info)\b(?:\s(?:forward\s)?slash\s[\w-]+(?:\s(?:dash|dot|underscore)\s[\w-]+)*)*", words="dot point"),
+    recognizer("URL", rf"(?:\bh\s?t\s?t\s?p(?:\s?s)?\s(?:colon\s)?(?:(?:forward\s)?slash\s){{0,2}})?(?:\b(?:www|double\su\s?\S*|w\sw\sw)\s(?:dot|point)\s)?\b[\w-]+(?:\s(?:dot|point)\s[\w-]+)*\s(?:dot|point)\s(?:com|org|net|edu|gov|io|info)\b(?:\s(?:forward\s)?slash\s[\w-]+(?:\s(?!(?:and|for|is|to|on|in|where|but|which|with|he|she|the|has|as|at|or|that|was)\b)[\w-]+){{0,4}})*", words="dot point"),
     recognizer(
         "PHOTO",
         r"(?:[\w.~-]*[\\/])*[\w()~-]+(?:\.[\w-]+)*\.(?:jpe?g|png|gif|bmp|tiff?|heic|webp|dcm|raw|mp4|mov)\b",
@@ -62,6 +63,8 @@ FORMS = (
         words="com org net edu gov io health info",
     ),
     recognizer("URL", r"\b(?:[a-z0-9-]+\.)+(?:me|ly|gl|tv|us|co|app|dev|online|site|blog|uk|ca|de|link|page|xyz|be|gg|eu|biz|ai)/[^\s<>\"'\]]*[\w/]", shapes=("/",), needs=(".me/", ".ly/", ".gl/", ".tv/", ".us/", ".co/", ".app/", ".dev/", ".online/", ".site/", ".blog/", ".uk/", ".ca/", ".de/", ".link/", ".page/", ".xyz/", ".be/", ".gg/", ".eu/", ".biz/", ".ai/")),
+    recognizer("URL", r"\b(?=[a-z0-9-]{3})[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[^\s<>\"'\]]*[\w/]|\b[a-z0-9-]{3,}(?:\.[a-z0-9-]+)*\.(?:example|test|invalid|localhost|local|internal|lan)\b", shapes=("/", ".example", ".test", ".invalid", ".local", ".internal", ".lan"), first=r"\.[a-z]{2,}/|\.(?:example|test|invalid|local|internal|lan)\b"),
+    recognizer("URL", r"\b(?:https?|hxxps?|ftp)\s?:\s?/?/?\s?[^\s<>\"'\]]+", shapes=("http", "hxxp", "ftp:", "ftp :")),
     recognizer("URL", r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:app|dev|online|site|blog|biz|xyz|co\.uk|link|page|club|store|shop|care|clinic|hospital|family)\b(?!\.)", words="app dev online site blog biz xyz uk link page club store shop", needs=(".app", ".dev", ".online", ".site", ".blog", ".biz", ".xyz", ".co.uk", ".link", ".page", ".club", ".store", ".shop")),
     recognizer("IP", r"\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b", shapes=(MANY_COLONS, MANY_HYPHENS)),
     recognizer("IP", r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w.]*\d)", shapes=("0.0.", "0.00.", "0.000.")),
@@ -89,7 +92,7 @@ FORMS = (
         words="ssn ss social",
     ),
     recognizer("PHONE", rf"(?<![\w.-]){_PHONE}", shapes=("000-0000", "000.0000", "000 0000", "000–0000", "000 - 0000", "000 . 0000", "000- 0000", "000. 0000")),
-    recognizer("PHONE", r"(?<![\w-])(?:1[-. ])?8\d\d[-. ](?=[A-Z0-9-]*[A-Z]{3})[A-Z0-9]{2,}(?:-[A-Z0-9]+)*\b(?<=[A-Z0-9-]{7})", shapes=("800-", "800 ", "800.", "000-", "000 "), flags=0),
+    recognizer("PHONE", r"(?<![\w-])(?:1[-. ])?8\d\d[-. ](?=[A-Z0-9-]*[A-Z]{3})[A-Z0-9]{2,}(?:-[A-Z0-9]+)*\b(?<=[A-Z0-9-]{7})", shapes=("000-", "000 "), flags=0, first=r"8\d\d[-. ][A-Z0-9-]*[A-Z]{3}"),
     recognizer("PHONE", r"(?<![\w.])(?<!\d )x\s?\d{4,5}\b(?!\s?(?:mg|ml|mcg|cm|mm|units|times)\b|[.,/]\d)", shapes=("x0000", "x 0000"), flags=0),
     recognizer("PHONE", r"(?<![\w.-])\+(?=(?:[ .()-]*\d){8})\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}\b(?<=\d)", shapes=("+0",)),
     recognizer(
@@ -102,6 +105,13 @@ FORMS = (
         rf"(?P<label>\b(?:phone|tel|telephone|cell|mobile|pager|beeper|call(?:ed)?|text(?:ed)?|dial|reach(?:ed)?|(?:his|her|my|our|their|callback|contact|best)\s+number)\b[\s:#.]*(?:(?:number|no\.?|is|at|to|on|him|her|them|me|us|back)\s+){{0,3}}:?\s*){_LOOSE}(?!\w)",
         lambda match: match[0] if len(re.sub(r"\D", "", match[0])) < 7 else match["label"] + tag("PHONE"),
         words="phone tel telephone cell mobile pager beeper call called text texted dial reach reached number",
+    ),
+    recognizer(
+        "VEHICLE",
+        r"[A-HJ-NPR-Z0-9](?<!\w.)(?=[A-HJ-NPR-Z -]*\d[A-HJ-NPR-Z -]*\d[A-HJ-NPR-Z -]*\d)(?=(?:[A-HJ-NPR-Z0-9][ -]?){16}[A-HJ-NPR-Z0-9]?\b)[A-HJ-NPR-Z0-9]{1,12}(?:[ -][A-HJ-NPR-Z0-9]{2,12}){1,5}\b",
+        lambda match: tag("VEHICLE") if len(re.sub(r"\W", "", match[0])) == 17 and re.search(r"[A-Z]", match[0]) else match[0],
+        words="vin vehicle car truck van suv",
+        flags=0,
     ),
     recognizer(
         "VEHICLE",

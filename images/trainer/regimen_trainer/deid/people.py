@@ -21,10 +21,10 @@ _KIN = "|".join(sorted(KIN.split(), key=len, reverse=True))
 _KIN_WORDS = " ".join(word for word in KIN.split() if "-" not in word and word.isascii()) + " law fianc"
 _WHOSE = r"(?:his|her|my|their|our|your|the|a|pt['’]s|patient['’]s|[a-z]+['’]s|with|ex|older|younger|oldest|youngest|eldest|twin|by|and)"
 _ACTS = (
-    r"(?:presents|presented|reports|denies|denied|states|stated|says|said|complains|endorses|tells|told|agrees|agreed|called|returns|lives|voiced|voices|understands|arrived|tolerated|"
+    r"(?:presents|presented|reports|denies|denied|states|stated|says|said|complains|endorses|tells|told|agrees|agreed|called|returns|lives|voiced|voices|understands|arrived|tolerated|brought\s(?:him|her|in)|ha[sd]\s(?:pain|been|no|a\s)|will\s(?:call|return|bring|come|be\sseen|see)|"
     r"(?:is|was)\s(?:an?\s\d|a\s(?:very\s)?(?:pleasant|nice|lovely|young|healthy)|\d\d|seen\s(?:and|today|in|by)|here\s|told|doing\swell|brought|admitted\s(?:to|with|for)|evaluated|stable\s(?:and|on)|accompanied))\b"
 )
-_ACT_WORDS = "presents presented reports denies denied states stated says said complains endorses tells told agrees agreed called returns lives voiced voices understands arrived tolerated is was"
+_ACT_WORDS = "presents presented reports denies denied states stated says said complains endorses tells told agrees agreed called returns lives voiced voices understands arrived tolerated is was brought has had will"
 _NO_NAMES = (
     FUNCTION_WORDS
     | DOES
@@ -104,7 +104,7 @@ def _employer(match: re.Match[str]) -> str:
     lower = match["own"].lower()
     if lower.split()[0] in word_set("outpatient inpatient university college attorney medicare medicaid emergency intensive physical care"):
         return match[0]
-    return match[0] if lower in PROTECTED or lower in _NO_NAMES or lower in word_set("night nights days part full doctor patient") else match["lead"] + tag("ORGANIZATION")
+    return match[0] if (lower in PROTECTED and lower not in _BRANDS) or lower in _NO_NAMES or lower in word_set("night nights days part full doctor patient") else match["lead"] + tag("ORGANIZATION")
 
 
 def _small_employer(match: re.Match[str]) -> str:
@@ -132,13 +132,55 @@ def _colleague(match: re.Match[str]) -> str:
 _STAFF = word_set("people someone colleagues counsel company team case social care charge records benefits service services customer chief fellow representative rep agent officer medical office blood results labs relief pain good help")
 _TRADES = "bakery|plumbing|electric|construction|trucking|roofing|landscaping|bank|steel|motors|foods|farms?|dairy|lumber|mill|quarry|plant|factory|mine|foundry|brewery|logistics|freight|warehouse|shop|store|grill|diner|cafe|salon|garage|auto|packing|cannery|ranch|orchard"
 BESIDE = (
+    recognizer("NAME", r"\b(?:Li|Le|Lo|Lu|Ma|Mo|Su|Tu|Yo|Ha|Hu|So|Sa|Do|Di|Na|Ng|An|My|Al|El)\s\[NAME\]", flags=0),
+    recognizer("NAME", r"(?P<list>[A-Z](?<![\w'’-].)[a-z]+(?:,\s[A-Z][a-z]+)*),?\s(?:and|&)\s\[NAME\]", lambda match: tag("NAME") + " and " + tag("NAME") if all(word.lower() in family_names() or word.lower() in given_names() for word in re.findall(r"\w+", match["list"])) and not (PROTECTED | _SUBJECTS).intersection(match["list"].lower().replace(",", "").split()) else match[0], flags=0),
     recognizer("NAME", r"(?P<lead>)\[NAME\](?:\s[A-Z]\.)?(?:\s(?:de|la|las|los|del|van|von|der|bin|ibn|da|dos|al|el))*\s(?P<rest>(?:(?:al|el)-)?[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*)(?<!['’]s)(?P<after>)", _rest, flags=0),
     recognizer("NAME", r"(?P<lead>\b[a-z]+,?\s)(?P<rest>[A-Z][a-z]{2,})\s\[NAME\](?P<after>)", _rest, flags=0),
 
     recognizer("ORGANIZATION", rf"\[(?:NAME|PLACE|ORGANIZATION)\](?:['’]s)?\s(?i:{_TRADES})\b(?:\s(?:&|and)\s[A-Z]\w+)?", flags=0),
 )
 """Only where a name has been found."""
+_ROLES = (
+    r"emergency\scontact|next\sof\skin|contact|hcpoa|poa|pcp|attending|referring(?:\sprovider|\sphysician)?|referred\sby|case\s?worker|case\smanager|social\sworker|(?:home\shealth\s)?aide|rep|representative|adjuster|"
+    r"claimant|insured|subscriber|member|attn|cc|dear|auntie|aunt|uncle|grandma|grandpa|nurse|rn|np|pa|baby\s(?:boy|girl)|bg|landlord|pastor|lawyer|attorney|dog|cat|prefers|formerly|née|nee|thanks,?|sincerely,?|regards,?|spoke\sw/|s/w|lm\sfor|lvm\sfor|vm\sfrom|"
+    r"message\s(?:from|for)|call(?:s|ed)?\s(?:from|by)|voicemail\s(?:from|for)|per|d/w|w/|surrogate|proxy|guardian|sponsor|scribe|author|therapist|counselor|teacher|principal|foreman|supervisor|manager|owner|tenant|witness|driver|reporter"
+)
+_ROLE_WORDS = "contact kin hcpoa poa pcp attending referring referred caseworker worker manager aide rep representative adjuster claimant insured subscriber member attn cc dear auntie aunt uncle grandma grandpa nurse rn np pa baby bg landlord pastor lawyer attorney dog cat prefers formerly nee thanks sincerely regards w lm lvm vm message call calls called voicemail per surrogate proxy guardian sponsor scribe author therapist counselor teacher principal foreman supervisor manager owner tenant witness driver reporter"
+
+
+def _in_role(match: re.Match[str]) -> str:
+    """A name after what somebody is to the patient: in capitals any first or last name, in lower case a first one, alone or before a last one."""
+    words = [word.lower() for word in re.findall(r"[^\W\d_]{2,}", match["name"])]
+    if not words or not (_NO_NAMES | _SUBJECTS | _STAFF | PROTECTED).isdisjoint(words) or words[-1].endswith(("ology", "ing", "tion", "ment", "ics")):
+        return match[0]
+    if match["name"][0].isupper():
+        fits = all(word in family_names() or word in given_names() or not is_known(word) for word in words) and not (match["name"].isupper() and not _is_name(words[0]))
+    else:
+        fits = words[0] in given_names() and len(words) == 2 and (words[1] in family_names() or not is_known(words[1]))
+        fits = fits or (len(words) == 1 and words[0] in family_names() and (not is_known(words[0]) or (_is_name(words[0]) and not match.string[match.end() : match.end() + 1].isalnum())))
+    return match["lead"] + tag("NAME") if fits else match[0]
+
+
+_BRANDS = word_set("walmart costco walgreens kroger sears ford honda kaiser humana aetna cigna target")
 PEOPLE = (
+    recognizer(
+        "NAME",
+        rf"(?P<lead>(?<![\w'’/])(?i:{_ROLES})\s?[:,-]?\s(?i:is\s|named\s)?)(?P<name>[A-Z](?:\.\s?|\s)[A-Z][a-z]{{2,}}|[A-Z][\w'’-]+(?:,?\s[A-Z][a-z]+)?(?!\s[A-Z])|[a-z]{{3,}}\s[a-z]{{3,}}(?=\s(?:called|seen|says|said|states|is|was|at|from|notified|aware|present|has|reports|requested|asked)\b|[.,;]|$)|[a-z]{{3,}}(?=\s(?:called|seen|says|said|states|is|was|at|from|notified|aware|present|has|reports|requested|asked)\b|[.,;]|$))",
+        _in_role,
+        words=_ROLE_WORDS,
+        flags=0,
+    ),
+    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?))(?P<name>[A-Z][A-Za-z'’-]{2,}),?\s[A-Z]\.?(?=\s*(?:\n|$|[,;]|\sMD))", lambda match: match["lead"] + tag("NAME") if match["name"].lower() in family_names() and match["name"].lower() not in PROTECTED and match["name"].lower() not in ("vitamin", "type", "grade", "hepatitis") else match[0], flags=0),
+    recognizer("NAME", r"(?P<lead>)(?<![\w/])(?P<name>[a-z]{2,3})(?=/(?:rn|md|lpn|np|cna|pa)\b)|(?P<other>\b(?:signed|initials|initialed\sby|by):?\s)[a-z]{2}(?=[.,;\n]|$)(?<!\sus|\sit|\sme|\spt|\sot|\srn|\smd|\siv|\spo|\sim|\sct)", lambda match: match[0] if (match["name"] or "") in _NOT_INITIALS else (match["other"] or "") + tag("NAME"), words="rn md lpn np cna pa signed initials by", flags=0),
+    recognizer("NAME", r"(?<![\w'’])(?:[odnm]['’](?!clock)[a-z]{4,}|[NMD]['’][A-Z][a-z]{2,}|(?:al|el)-[A-Za-z][a-z]{2,})(?<!['’]s)", lambda match: match[0] if is_known(match[0].lower()) else tag("NAME"), flags=0, words="o d n m al el"),
+    recognizer(
+        "ORGANIZATION",
+        r"(?P<lead>\b(?:a|an|the|former|retired|as)\s)(?P<own>[A-Z][\w'’&-]+(?:\s[A-Z][\w'’&-]+)?)\s(?=(?:engineer|employee|driver|plant|worker|mechanic|machinist|pilot|executive|retiree|factory|warehouse|truck\sdriver|cashier|manager|foreman|store|dealership)\b)",
+        _employer,
+        words="engineer employee driver plant worker mechanic machinist pilot executive retiree factory warehouse cashier manager foreman store dealership",
+        flags=0,
+    ),
+    recognizer("ORGANIZATION", r"\b(?:[A-Z]\w+\s)?Local\s\d{1,4}\b", words="local", flags=0),
     recognizer(
         "NAME",
         r"(?P<lead>\b(?:spoke|speak|spoken|talked|met|discussed|discussion|conferred|consulted|reviewed|call|message|report|checked|coordinated|visit)\s(?:\w+\s)?(?:with|to|from|by)\s)(?P<name>[^\W\d_]{3,}(?:\s[^\W\d_]{3,})?)(?=\s(?:from|in|at|of|about|regarding|on|over|with)\b|,\s(?:who|the|his|her|of)\b|\.)",
@@ -211,10 +253,10 @@ PEOPLE = (
     recognizer("NAME", r"(?P<lead>)(?<![\w/])(?P<name>[A-Z]{2,3})(?=/[a-z]{2,3}(?:\W|$))(?<!\d)", _initials, words="dictated transcribed d t by dd dt job", flags=0),
     recognizer(
         "ORGANIZATION",
-        r"(?P<lead>\b(?i:drives?|drove|driving|hauls?|delivers?|flies|flew|cooks?|cleans|teaches|coaches|volunteers?|interns|internship|owns|owned|runs|manages|managed|member\sof|belongs\sto|contract(?:or|s)?|retire[ds]?|student|teacher|cashier|manager|nurse|clerk|foreman|"
+        r"(?P<lead>\b(?i:works?|worked|working|employed|employee|owner|job|drives?|drove|driving|hauls?|delivers?|flies|flew|cooks?|cleans|teaches|coaches|volunteers?|interns|internship|owns|owned|runs|manages|managed|member\sof|belongs\sto|contract(?:or|s)?|retire[ds]?|student|teacher|cashier|manager|nurse|clerk|foreman|"
         r"welder|engineer|driver|mechanic|insurance|coverage|insured|plan|policy)\s(?:a\s\w+\s)?(?:for|at|by|with|from|through|of|the|in)?\s?(?:the\s)?)(?P<own>[A-Z][\w'’&-]+(?:\s(?:&\s|and\s|of\s)?[A-Z][\w'’&-]+){0,3})(?:\s?\d{1,4}\b)?(?<!['’]s)",
         _employer,
-        words="drives drive drove driving hauls haul delivers deliver flies flew cooks cook cleans teaches coaches volunteers volunteer interns internship owns owned runs manages managed member belongs "
+        words="works work worked working employed employee owner job drives drive drove driving hauls haul delivers deliver flies flew cooks cook cleans teaches coaches volunteers volunteer interns internship owns owned runs manages managed member belongs "
         "contractor contracts contract retired retire retires student teacher cashier manager clerk foreman welder engineer driver mechanic insurance coverage insured plan policy",
         flags=0,
     ),
