@@ -76,8 +76,12 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 
-_VITAL = re.compile(r"\b(?:bp|pressures?|hr|rate|pulse|rates|systolic|temps?|sats?|sugars?|glucose|range|ranging|between|age|ages|from|running|levels?|degrees|flexion|extension|abduction|rotation|c|t|l|s)\W{1,3}(?:is |was |of |in the |at )?$")
-_CLOCK = re.compile(r"(?:\b(?:at|around|about|until|till|by|from|to|between|and|since|time|time:|approximately|before|after|is|was|on|of)|[@~\d-]|(?:am|pm|:\d\d),)\s?$")
+_VITAL = re.compile(
+    r"\b(?:bp|pressures?|hr|rate|pulse|rates|systolic|temps?|sats?|sugars?|glucose|range|ranging|between|age|ages|from|running|levels?|degrees|flexion|extension|abduction|rotation|c|t|l|s)\W{1,3}(?:is |was |of |in the |at )?$"
+)
+_CLOCK = re.compile(
+    r"(?:\b(?:at|around|about|until|till|by|from|to|between|and|since|time|time:|approximately|before|after|is|was|on|of)|[@~\d-]|(?:am|pm|:\d\d),)\s?$"
+)
 _O_CLOCK = re.compile(r"\s?(?:h\b|hrs?\b|hours?\b|:|am\b|pm\b|-\d{4}\b|today|this morning|yesterday|on arrival)", re.IGNORECASE)
 """Around a time of the day without its colon."""
 
@@ -138,7 +142,7 @@ def _figures(token: str, digits: int) -> bool | None:
 def _is_range(low: str, high: str) -> bool:
     if low.startswith("0") or len(high) > 4:
         return False
-    return (len(low) < 3 and int(low) > int(high)) or int(low) < int(high) and (len(high) - len(low) < 2 or int(high) % 50 == 0)
+    return (len(low) < 3 and int(low) > int(high)) or (int(low) < int(high) and (len(high) - len(low) < 2 or int(high) % 50 == 0))
 
 
 def _is_loinc(token: str) -> bool:
@@ -197,7 +201,11 @@ _CARS = "car|truck|van|suv|sedan|pickup|motorcycle|minivan|coupe|hatchback|trail
 CODES = (
     recognizer("CODE", r"(?<![\w.,/-])\d(?:[ -]{1,3}\d){5,}(?![\w/%]|[.,]\d)", shapes=("0 0 0 0", "0-0-0-0", "0 - 0")),
     recognizer("CODE", r"(?<![\w.,$/-])\d\d(?: \d\d){3,}(?: \d)?(?![\w/%]|[.,]\d)", shapes=("00 00 00",)),
-    recognizer("CODE", r"(?<![\w*#•])[xX*•#]{2,}(?:[-. ]?[xX*•#]{2,})*[-. ]?\d{4}\b", shapes=("x0000", "x-0000", "*0000", "*-0000", "#0000", "#-0000", "•0000", "•-0000", "x 0000", "* 0000")),
+    recognizer(
+        "CODE",
+        r"(?<![\w*#•])[xX*•#]{2,}(?:[-. ]?[xX*•#]{2,})*[-. ]?\d{4}\b",
+        shapes=("x0000", "x-0000", "*0000", "*-0000", "#0000", "#-0000", "•0000", "•-0000", "x 0000", "* 0000"),
+    ),
     recognizer("ACCOUNT", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b", shapes=("00 0000", "0000 0000"), flags=0),
     recognizer("CODE", r"(?<![\w.])@\w[\w.]{2,}", shapes=("@",)),
     recognizer(
@@ -246,7 +254,12 @@ CODES = (
         words="plate plates license licence tag tags registration placard vin",
         flags=0,
     ),
-    recognizer("VEHICLE", rf"\b(?:[A-Z]{{3}}[ -]?\d{{3,4}}|\d{{3,4}}[ -]?[A-Z]{{3}}|\d[A-Z]{{3}}\d{{3}}|[A-Z]{{2}}\d[ -]?[A-Z0-9]{{3}})\b(?=[^.;\n]{{0,40}}\b(?:plates?|tags?|{_CARS})\b)", words=_CARS.replace("|", " ") + " plate plates tag tags", flags=0),
+    recognizer(
+        "VEHICLE",
+        rf"\b(?:[A-Z]{{3}}[ -]?\d{{3,4}}|\d{{3,4}}[ -]?[A-Z]{{3}}|\d[A-Z]{{3}}\d{{3}}|[A-Z]{{2}}\d[ -]?[A-Z0-9]{{3}})\b(?=[^.;\n]{{0,40}}\b(?:plates?|tags?|{_CARS})\b)",
+        words=_CARS.replace("|", " ") + " plate plates tag tags",
+        flags=0,
+    ),
     recognizer(
         "VEHICLE",
         r"(?P<lead>\b(?i:plates?|tags?|registration)(?:\s(?:is|was|reads?|number|no))*[\s:#]+)(?:[a-z]{3}[ -]?\d{3,4}|\d{3,4}[ -]?[a-z]{3}|\d[a-z]{3}[ -]?\d{3}|[a-z]{3}[ -]?\d[a-z]\d{1,2})\b(?!\s?mg)",

@@ -63,9 +63,7 @@ _SEASON = r"(?:spring|summer|fall|autumn|winter)"
 _YEARS = r"(?P<year>(?:19|20)\d\d(?:\s?[-/–]\s?(?:(?:19|20)?\d\d))?)"
 _TH = r"(?:st|nd|rd|th)"
 _WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thur?s?|Fri|Sat(?:ur)?|Sun)(?:day)?\b"
-_TEXTUAL = (
-    r"(?:(?:twenty|thirty)[\s-]+)?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|(?:ten|eleven|twelf|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twentie|thirtie)th"
-)
+_TEXTUAL = r"(?:(?:twenty|thirty)[\s-]+)?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|(?:ten|eleven|twelf|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twentie|thirtie)th"
 _HOLIDAYS = (
     r"Christmas(?:\s+(?:Eve|Day|morning|weekend|break))?|Thanksgiving(?:\s+(?:Day|weekend|Eve))?|Easter(?:\s+(?:Sunday|Monday|weekend))?|Hallow?een|New\s+Year['’]?s?(?:\s+(?:Eve|Day))?"
     r"|(?:Memorial|Labor|Labour|Independence|Veterans?['’]?|Valentine['’]?s|Mother['’]?s|Father['’]?s|Presidents?['’]?s?|Columbus|MLK|Martin\s+Luther\s+King(?:\s+Jr\.?)?|Indigenous\s+Peoples?['’]?s?"
@@ -124,7 +122,7 @@ DAYS = (
         rf"\b(?P<lead>(?:calendar\s+|epi\s+)?(?:week|wk|day)\s+)(?:number\s+)?\d{{1,3}}(?:\s+of|,)\s+{_YEARS}\b",
         lambda match: match["lead"] + tag("DATE") + " " + match["year"],
         words="week wk day",
-        needs=("19", "20"),
+        needs=(" of 19", " of 20", ", 19", ", 20"),
     ),
     recognizer("DATE", r"(?P<year>(?:19|20)(?<![\w./-]..)\d\d)-(?:[0-2]\d\d|3[0-6]\d)(?![\w-])", lambda match: match["year"], shapes=("0000-000",)),
     recognizer(

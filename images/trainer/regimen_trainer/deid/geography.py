@@ -208,7 +208,12 @@ GEOGRAPHY = (
     recognizer(
         "ZIP", r"(?P<zip>\d(?<![\w$.-].)\d{4})(?:-\d{4})?(?![\w-])", _zip_after_state, words=_STATE_WORDS, needs=("0", *"123456789")
     ),
-    recognizer("ZIP", r"(?P<lead>\b(?:zip|postal)(?:\s?code)?(?:\s+(?:is|of))?[\s:#]*)(?P<zip>\d{3}\s?\d{2})(?:-\d{4})?\b", _zip, words="zip zipcode postal"),
+    recognizer(
+        "ZIP",
+        r"(?P<lead>\b(?:zip|postal)(?:\s?code)?(?:\s+(?:is|of))?[\s:#]*)(?P<zip>\d{3}\s?\d{2})(?:-\d{4})?\b",
+        _zip,
+        words="zip zipcode postal",
+    ),
     recognizer("ZIP", r"(?P<lead>)(?<![\w-])(?P<zip>\d{5})-\d{4}(?![\w-])", _zip, shapes=("00000-0000",)),
     recognizer(
         "ZIP", r"(?P<lead>\[(?:PLACE|ADDRESS)\],?\s+)(?P<zip>\d{5})\b", _zip, shapes=("place] 0", "place], 0", "address] 0", "address], 0")

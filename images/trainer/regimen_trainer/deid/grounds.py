@@ -68,15 +68,26 @@ def _run(match: re.Match[str]) -> str:
     text, city = match.string, match["city"]
     words = [word.lower().replace("’", "'").removesuffix("'s") for word in re.split(r"[ -]", city) if word[0].isupper()]
     follows = re.match(r"[\s-]([A-Za-z]+)", text[match.end() : match.end() + 20])
-    if (words[0] in PROTECTED and not (len(words) > 1 and " ".join(words) in places().every)) or words[0] in ("united", "eastern", "western", "northern", "southern") or any(word in _GENERIC for word in words) or (words[-1] in EPONYMS and len(words) == 1):
+    if (
+        (words[0] in PROTECTED and not (len(words) > 1 and " ".join(words) in places().every))
+        or words[0] in ("united", "eastern", "western", "northern", "southern")
+        or any(word in _GENERIC for word in words)
+        or (words[-1] in EPONYMS and len(words) == 1)
+    ):
         return match[0]
-    if DOSED.match(text, match.end()) or (follows and (follows[1].lower() in NOUNS or follows[1].lower() in _GENERIC - {"in", "at"} and len(words) == 1)):
+    if DOSED.match(text, match.end()) or (
+        follows and (follows[1].lower() in NOUNS or (follows[1].lower() in _GENERIC - {"in", "at"} and len(words) == 1))
+    ):
         return match[0]
     known = [word in english() or word in PROTECTED for word in words]
     place = " ".join(words) in places().every
     strange = not all(map(is_known, words))
     lead = match["lead"].lower().split()[0]
-    if strange or (place and lead in ("from", "in", "near", "outside", "visiting")) or (len(words) > 1 and all(known) and not _clinical(words)):
+    if (
+        strange
+        or (place and lead in ("from", "in", "near", "outside", "visiting"))
+        or (len(words) > 1 and all(known) and not _clinical(words))
+    ):
         return match["lead"] + tag("PLACE")
     return match[0]
 
@@ -96,7 +107,11 @@ def _stranger_or_city(own: str) -> bool:
 
 def _clinical(words: list[str]) -> bool:
     """Whether a title of plain words is one of medicine: it ends as such words do."""
-    return any(re.search(r"(?:ology|itis|osis|emia|ectomy|scopy|gram|graphy|therapy|tion|ment|ness|ing|ics|al|ic|ive|ous|ity|ure|sis|ia)$", word) or word in NOUNS for word in words)
+    return any(
+        re.search(r"(?:ology|itis|osis|emia|ectomy|scopy|gram|graphy|therapy|tion|ment|ness|ing|ics|al|ic|ive|ous|ity|ure|sis|ia)$", word)
+        or word in NOUNS
+        for word in words
+    )
 
 
 def _small_way(match: re.Match[str]) -> str:
@@ -106,7 +121,15 @@ def _small_way(match: re.Match[str]) -> str:
 
 def _small_ground(match: re.Match[str]) -> str:
     words = match["own"].split()
-    return match[0] if not (_GENERIC | FUNCTION_WORDS | word_set("subsidized low income section small in fear affordable luxury several these those supportive")).isdisjoint(words) else match["lead"] + tag("PLACE")
+    return (
+        match[0]
+        if not (
+            _GENERIC
+            | FUNCTION_WORDS
+            | word_set("subsidized low income section small in fear affordable luxury several these those supportive")
+        ).isdisjoint(words)
+        else match["lead"] + tag("PLACE")
+    )
 
 
 def _with_lead(name: str):  # type: ignore[no-untyped-def]
@@ -116,8 +139,17 @@ def _with_lead(name: str):  # type: ignore[no-untyped-def]
 _UNITS = r"(?:apt|apartment|suite|bldg|building|lot|trailer|condo|townhouse|spc|unit|ste(?=\.))"
 _HEAD_WORDS = re.sub(r"[^a-z]+", " ", re.sub(r"\\.", " ", _HEADS).lower())
 FIRST = (
-    recognizer("ADDRESS", r"\b(?:R\.?R\.?|rural\s+route|star\s+route|HC)\s*#?\s*\d{1,3},?(?:\s+box\s+\d+[a-z]?)?\b(?<=box\s\d)|\b(?:R\.?R\.?|rural\s+route|star\s+route|HC)\s*#?\s*\d{1,3},?\s+box\s+\d+[a-z]?\b|\brural\s+route\s+#?\d{1,3}\b", words="rr r rural star hc"),
-    recognizer("PLACE", rf"(?P<lead>\b(?:at|in|to|from|near|of)\s)(?P<own>[a-z'’]+(?:\s[a-z'’]+)?)\s{_SMALL_HEADS}\b", _small_ground, words="heights estates apartments manor gardens acres village towers elementary creek hills shores springs"),
+    recognizer(
+        "ADDRESS",
+        r"\b(?:R\.?R\.?|rural\s+route|star\s+route|HC)\s*#?\s*\d{1,3},?(?:\s+box\s+\d+[a-z]?)?\b(?<=box\s\d)|\b(?:R\.?R\.?|rural\s+route|star\s+route|HC)\s*#?\s*\d{1,3},?\s+box\s+\d+[a-z]?\b|\brural\s+route\s+#?\d{1,3}\b",
+        words="rr r rural star hc",
+    ),
+    recognizer(
+        "PLACE",
+        rf"(?P<lead>\b(?:at|in|to|from|near|of)\s)(?P<own>[a-z'’]+(?:\s[a-z'’]+)?)\s{_SMALL_HEADS}\b",
+        _small_ground,
+        words="heights estates apartments manor gardens acres village towers elementary creek hills shores springs",
+    ),
 )
 """To be tried before streets and cities, which would take a part of these."""
 _LOCAL = "area|native|resident|residents|police|pd|fire|ems|paramedics|suburb|metro|neighborhood|sheriff|office|branch|campus|location|store|site|plant|apartment|home|house|shelter|address|firehouse|ambulance|warehouse|jail|precinct|post office|detention|clinic|hospital"
@@ -126,8 +158,8 @@ GROUNDS = (
     recognizer("ADDRESS", r"\b(?:census\s)?tract\s#?\d{2,6}(?:\.\d+)?\b", words="tract"),
     recognizer("ADDRESS", r"(?P<lead>\b(?:at|near|past|by)\smile\s)\d{1,3}\b|(?P<mile>\bmile\s)\d{1,3}(?=\sof\sthe)", lambda match: (match["lead"] or match["mile"]) + tag("ADDRESS"), words="mile"),
     recognizer("ADDRESS", r"\b(?:Hwy|Rte|Rt|Route|Highway)\.\s?#?\d{1,4}\b|\bI-(?!1(?:2[35]|31)\b)\d{1,3}\b", words="hwy rte rt route highway i", flags=0),
-    recognizer("PLACE", rf"(?P<lead>(?:\A|[.!?]\s))(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)(?=\s(?:Police|PD|Fire|EMS|Sheriff|police|fire|paramedics)\b)", lambda match: match["lead"] + tag("PLACE") if _stranger_or_city(match["own"]) else match[0], words="police pd fire ems sheriff paramedics", flags=0),
-    recognizer("PLACE", rf"(?P<lead>\b(?i:attends|attending|worships\sat|church,?|congregation\s(?:at|of)|parish|baptized\sat)\s(?:at\s|is\s)?)(?P<city>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){{0,3}})", lambda match: match["lead"] + tag("PLACE") if _GENERIC.isdisjoint(match["city"].lower().split()) else match[0], words="attends attending worships church congregation parish baptized", flags=0),
+    recognizer("PLACE", r"(?P<lead>(?:\A|[.!?]\s))(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)(?=\s(?:Police|PD|Fire|EMS|Sheriff|police|fire|paramedics)\b)", lambda match: match["lead"] + tag("PLACE") if _stranger_or_city(match["own"]) else match[0], words="police pd fire ems sheriff paramedics", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?i:attends|attending|worships\sat|church,?|congregation\s(?:at|of)|parish|baptized\sat)\s(?:at\s|is\s)?)(?P<city>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,3})", lambda match: match["lead"] + tag("PLACE") if _GENERIC.isdisjoint(match["city"].lower().split()) else match[0], words="attends attending worships church congregation parish baptized", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around)\s)(?P<city>(?:st\.?|la|las|los|el|san|santa|fort|ft|mount|mt|new|north|south|east|west|grand|little|big|white|saint|port|cedar|green|lake|long|palm|red|rock|silver|spring|twin|sioux|eau|baton|terre|coeur|des|cape|glen|oak|pine|iron|high|fond)\s[a-z]{3,})\b", lambda match: match["lead"] + tag("PLACE") if _small_city(match["city"]) else match[0], words="st la las los el san santa fort ft mount mt new north south east west grand little big white saint port cedar green lake long palm red rock silver spring twin sioux eau baton terre coeur des cape glen oak pine iron high fond", flags=0),
     recognizer(
         "PLACE",
@@ -188,7 +220,7 @@ GROUNDS = (
         _small_way,
         words="street streets avenue avenues ave road rd boulevard blvd lane ln parkway pkwy turnpike expressway freeway drive",
     ),
-    recognizer("ADDRESS", rf"(?P<lead>\b(?:at|on|near|of|between|by|for\s\w+\s\w+\sat)\s)(?P<way>[a-z]+\s(?:and|&)\s[a-z]+)\s(?:streets|avenues|roads|sts|aves)\b", _with_lead("ADDRESS"), words="streets avenues roads sts aves"),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:at|on|near|of|between|by|for\s\w+\s\w+\sat)\s)(?P<way>[a-z]+\s(?:and|&)\s[a-z]+)\s(?:streets|avenues|roads|sts|aves)\b", _with_lead("ADDRESS"), words="streets avenues roads sts aves"),
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:at|on|near|of|between|by)\s)(?:\d{1,3}(?:st|nd|rd|th)\s(?:and|&|at)\s(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))|[A-Z][a-z]+\s(?:and|&|at)\s\d{1,3}(?:st|nd|rd|th))\b(?!\s(?:rib|toe|digit|finger|metatarsal|ray|grade|percentile))",
@@ -240,6 +272,6 @@ TOWARDS = (
 def _small_county(match: re.Match[str]) -> str:
     words = match["county"].split()
     for name in (" ".join(words), words[-1]):
-        if name in places().counties and not (name in FUNCTION_WORDS):
+        if name in places().counties and name not in FUNCTION_WORDS:
             return match[0][: match[0].index(name)] + tag("PLACE")
     return match[0]

@@ -57,7 +57,9 @@ WEAK = {
 }
 """Labels that need a word such as "number" after them."""
 QUALIFIERS = word_set("id identifier number numbers num no nbr code # ids ending ends last digits")
-_FILLERS = word_set("is was : = ( of , as reads in the . shows showing listed on recorded read four with are reading to his her their for file this")
+_FILLERS = word_set(
+    "is was : = ( of , as reads in the . shows showing listed on recorded read four with are reading to his her their for file this"
+)
 _FIRM = word_set("is was : = reads ending ends shows reading are")
 """Words after which a label may stand a little further to the left."""
 
@@ -91,7 +93,12 @@ def clean(text: str, found: Found) -> str:
         start = match.start()
         while start > last and (text[start - 1].isalnum() or text[start - 1] in "-/_*"):
             start -= 1
-        if match.start() < last or match.end() - start < SHORTEST or (_is_year(match[0]) and not _LAST_FOUR.search(text, max(0, start - 24), start)) or text[start - 1 : start] in ("$", ".", "+"):
+        if (
+            match.start() < last
+            or match.end() - start < SHORTEST
+            or (_is_year(match[0]) and not _LAST_FOUR.search(text, max(0, start - 24), start))
+            or text[start - 1 : start] in ("$", ".", "+")
+        ):
             continue
         span = _span(text, lower, last, start, match.end())
         if span:
@@ -137,7 +144,11 @@ def _labelling(words: list[str]) -> str | None:
     """The class of the label with which some words begin; a common word needs `number` after it."""
     for length in (2, 1):
         label = LABELS.get(" ".join(words[:length]))
-        if label and len(words) >= length and (label.least < MANY or (len(words) > length and words[length] in ("number", "no", "id", "code"))):
+        if (
+            label
+            and len(words) >= length
+            and (label.least < MANY or (len(words) > length and words[length] in ("number", "no", "id", "code")))
+        ):
             return label.name
     return None
 
@@ -150,7 +161,12 @@ def labelled(left: str, digits: int, plain: bool = True) -> str | None:
     """The class of a code with so many digits after these lower-case words, or None. Without `plain` it may be a date."""
     words = _LEFT.findall(left)
     qualified, firm, at = False, False, len(words) - 1
-    while at >= 0 and (words[at] in _FILLERS or words[at] in QUALIFIERS) and len(words) - at < 9 and " ".join(words[at - 1 : at + 1]) not in LABELS:
+    while (
+        at >= 0
+        and (words[at] in _FILLERS or words[at] in QUALIFIERS)
+        and len(words) - at < 9
+        and " ".join(words[at - 1 : at + 1]) not in LABELS
+    ):
         if words[at] == "." and (at == 0 or words[at - 1] != "no"):
             return None
         qualified |= words[at] in QUALIFIERS

@@ -6,7 +6,7 @@ stand in lower case, or be two letters. Tried after `names`.
 
 import re
 
-from regimen_trainer.deid.lexicon import english, family_names, given_names, is_known, medical_words
+from regimen_trainer.deid.lexicon import family_names, given_names, is_known, medical_words
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, PROTECTED
 from regimen_trainer.deid.names import DOES, DOSED, SPEAKS
 from regimen_trainer.deid.recognizer import Becomes, recognizer, tag, word_set
@@ -35,9 +35,13 @@ _NO_NAMES = (
     sang rang brain left king long major small early much best smart drug smoke smoker side line way pain in-law call care support group visit member members house phone number report name names
     """)
 )
-_MEETS = word_set("saw told with to met called asked by from for contacted thanked and see tell call paged notified advised informed per called thanked asked texted reached helped assisted examined dear hi hello")
+_MEETS = word_set(
+    "saw told with to met called asked by from for contacted thanked and see tell call paged notified advised informed per called thanked asked texted reached helped assisted examined dear hi hello"
+)
 _MODALS = word_set("will may love king drew")
-_SUBJECTS = word_set("patient pt nurse nursing family staff mom dad parents provider physician doctor client claimant member insured radiology pathology pharmacy surgery neurology cardiology oncology urology mother father wife husband daughter son child infant baby hospice police ems witness bystander lab insurance facility plan history exam")
+_SUBJECTS = word_set(
+    "patient pt nurse nursing family staff mom dad parents provider physician doctor client claimant member insured radiology pathology pharmacy surgery neurology cardiology oncology urology mother father wife husband daughter son child infant baby hospice police ems witness bystander lab insurance facility plan history exam"
+)
 _NOT_INITIALS = word_set("""
 pt ot rn md do np pa ems pcp er ed icu or ir ct us st iv im po vns hha cna rt slp sw cm ent obgyn gi gu id en dr ob ms mr hh lpn pct ekg mri cc tr mva ama va aa np's bid tid hs fm uh
 ccu ccm emt ami edp hpi ros pmh cpap vna adl ap pe
@@ -62,9 +66,16 @@ def _relative(match: re.Match[str]) -> str:
     if lower in PROTECTED or lower in _NO_NAMES or lower in medical_words() or (name.isupper() and len(name) > 1 and not _is_name(name)):
         return match[0]
     if name[0].isupper():
-        return match[0] if is_known(lower) and ("," not in match["gap"] and "(" not in match["gap"]) and not _is_name(name) else match["lead"] + tag("NAME")
+        return (
+            match[0]
+            if is_known(lower) and ("," not in match["gap"] and "(" not in match["gap"]) and not _is_name(name)
+            else match["lead"] + tag("NAME")
+        )
     known = is_known(lower)
-    firm = re.match(r"(?:['’]s\b|\s?[,.;)]|\s(?:and|is|was|has|who|will|can|drove|helps|says|reports|called|brought|lives|works|in|at|to|for|$)\b|$)", after)
+    firm = re.match(
+        r"(?:['’]s\b|\s?[,.;)]|\s(?:and|is|was|has|who|will|can|drove|helps|says|reports|called|brought|lives|works|in|at|to|for|$)\b|$)",
+        after,
+    )
     return match["lead"] + tag("NAME") if (_is_name(name) and (firm or not known)) else match[0]
 
 
@@ -73,8 +84,18 @@ def _actor(match: re.Match[str]) -> str:
     name = match["name"]
     lead = match.groupdict().get("lead") or ""
     words = name.split()
-    known = {word.lower() for word in words} <= family_names() and name[0].isupper() and words[-1][0].isupper() and _NO_NAMES.isdisjoint(word.lower() for word in words)
-    if known and not words[-1].lower().endswith(("ology", "ics", "ing")) and _SUBJECTS.isdisjoint(word.lower() for word in words) and not PROTECTED.intersection(word.lower() for word in words):
+    known = (
+        {word.lower() for word in words} <= family_names()
+        and name[0].isupper()
+        and words[-1][0].isupper()
+        and _NO_NAMES.isdisjoint(word.lower() for word in words)
+    )
+    if (
+        known
+        and not words[-1].lower().endswith(("ology", "ics", "ing"))
+        and _SUBJECTS.isdisjoint(word.lower() for word in words)
+        and not PROTECTED.intersection(word.lower() for word in words)
+    ):
         return lead + tag("NAME")
     if not _is_name(words[0]) or (len(words) > 1 and (words[1].lower() in PROTECTED or words[1].lower() not in family_names())):
         return match[0]
@@ -104,7 +125,13 @@ def _employer(match: re.Match[str]) -> str:
     lower = match["own"].lower()
     if lower.split()[0] in word_set("outpatient inpatient university college attorney medicare medicaid emergency intensive physical care"):
         return match[0]
-    return match[0] if (lower in PROTECTED and lower not in _BRANDS) or lower in _NO_NAMES or lower in word_set("night nights days part full doctor patient") else match["lead"] + tag("ORGANIZATION")
+    return (
+        match[0]
+        if (lower in PROTECTED and lower not in _BRANDS)
+        or lower in _NO_NAMES
+        or lower in word_set("night nights days part full doctor patient")
+        else match["lead"] + tag("ORGANIZATION")
+    )
 
 
 def _small_employer(match: re.Match[str]) -> str:
@@ -115,7 +142,13 @@ def _rest(match: re.Match[str]) -> str:
     """The word after a first name, or before a last one, which `names` left."""
     word = match["rest"].lower().removeprefix("al-").removeprefix("el-")
     fits = word in family_names() or not is_known(word) or (match["rest"][0].isupper() and word in given_names())
-    if not fits or word in PROTECTED - {"christian", "le", "li", "ma"} or word in _NO_NAMES or word in SPEAKS or (match["rest"][0].islower() and is_known(word)):
+    if (
+        not fits
+        or word in PROTECTED - {"christian", "le", "li", "ma"}
+        or word in _NO_NAMES
+        or word in SPEAKS
+        or (match["rest"][0].islower() and is_known(word))
+    ):
         return match[0]
     return match["lead"] + tag("NAME") + match["after"]
 
@@ -124,40 +157,82 @@ def _colleague(match: re.Match[str]) -> str:
     """Whoever was spoken to and belongs somewhere."""
     words = match["name"].lower().split()
     names = [word in family_names() or word in given_names() or not is_known(word) for word in words]
-    if not all(names) or not (_SUBJECTS | _NO_NAMES | FUNCTION_WORDS | _STAFF).isdisjoint(words) or words[-1].endswith(("ing", "ology", "tion")):
+    if (
+        not all(names)
+        or not (_SUBJECTS | _NO_NAMES | FUNCTION_WORDS | _STAFF).isdisjoint(words)
+        or words[-1].endswith(("ing", "ology", "tion"))
+    ):
         return match[0]
     return match["lead"] + tag("NAME")
 
 
-_STAFF = word_set("people someone colleagues counsel company team case social care charge records benefits service services customer chief fellow representative rep agent officer medical office blood results labs relief pain good help")
+_STAFF = word_set(
+    "people someone colleagues counsel company team case social care charge records benefits service services customer chief fellow representative rep agent officer medical office blood results labs relief pain good help"
+)
 _TRADES = "bakery|plumbing|electric|construction|trucking|roofing|landscaping|bank|steel|motors|foods|farms?|dairy|lumber|mill|quarry|plant|factory|mine|foundry|brewery|logistics|freight|warehouse|shop|store|grill|diner|cafe|salon|garage|auto|packing|cannery|ranch|orchard"
 BESIDE = (
     recognizer("NAME", r"\b(?:Li|Le|Lo|Lu|Ma|Mo|Su|Tu|Yo|Ha|Hu|So|Sa|Do|Di|Na|Ng|An|My|Al|El)\s\[NAME\]", flags=0),
-    recognizer("NAME", r"(?P<list>[A-Z](?<![\w'’-].)[a-z]+(?:,\s[A-Z][a-z]+)*),?\s(?:and|&)\s\[NAME\]", lambda match: tag("NAME") + " and " + tag("NAME") if all(word.lower() in family_names() or word.lower() in given_names() for word in re.findall(r"\w+", match["list"])) and not (PROTECTED | _SUBJECTS).intersection(match["list"].lower().replace(",", "").split()) else match[0], flags=0),
-    recognizer("NAME", r"(?P<lead>)\[NAME\](?:\s[A-Z]\.)?(?:\s(?:de|la|las|los|del|van|von|der|bin|ibn|da|dos|al|el))*\s(?P<rest>(?:(?:al|el)-)?[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*)(?<!['’]s)(?P<after>)", _rest, flags=0),
+    recognizer(
+        "NAME",
+        r"(?P<list>[A-Z](?<![\w'’-].)[a-z]+(?:,\s[A-Z][a-z]+)*),?\s(?:and|&)\s\[NAME\]",
+        lambda match: (
+            tag("NAME") + " and " + tag("NAME")
+            if all(word.lower() in family_names() or word.lower() in given_names() for word in re.findall(r"\w+", match["list"]))
+            and not (PROTECTED | _SUBJECTS).intersection(match["list"].lower().replace(",", "").split())
+            else match[0]
+        ),
+        flags=0,
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>)\[NAME\](?:\s[A-Z]\.)?(?:\s(?:de|la|las|los|del|van|von|der|bin|ibn|da|dos|al|el))*\s(?P<rest>(?:(?:al|el)-)?[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*)(?<!['’]s)(?P<after>)",
+        _rest,
+        flags=0,
+    ),
     recognizer("NAME", r"(?P<lead>\b[a-z]+,?\s)(?P<rest>[A-Z][a-z]{2,})\s\[NAME\](?P<after>)", _rest, flags=0),
-
     recognizer("ORGANIZATION", rf"\[(?:NAME|PLACE|ORGANIZATION)\](?:['’]s)?\s(?i:{_TRADES})\b(?:\s(?:&|and)\s[A-Z]\w+)?", flags=0),
 )
 """Only where a name has been found."""
+
+
+def _top(alternatives: str) -> list[str]:
+    """The alternatives of a pattern, those in brackets left whole."""
+    return re.findall(r"(?:[^|()]|\((?:[^()])*\))+", alternatives)
+
+
 _ROLES = (
-    r"emergency\scontact|next\sof\skin|contact|hcpoa|poa|pcp|attending|referring(?:\sprovider|\sphysician)?|referred\sby|case\s?worker|case\smanager|social\sworker|(?:home\shealth\s)?aide|rep|representative|adjuster|"
+    r"emergency\scontact|next\sof\skin|contact|hcpoa|poa|pcp|attending|referring(?:\sprovider|\sphysician)?|referred\sby|case\s?worker|case\smanager|social\sworker|home\shealth\saide|aide|rep|representative|adjuster|"
     r"claimant|insured|subscriber|member|attn|cc|dear|auntie|aunt|uncle|grandma|grandpa|nurse|rn|np|pa|baby\s(?:boy|girl)|bg|landlord|pastor|lawyer|attorney|dog|cat|prefers|formerly|née|nee|thanks,?|sincerely,?|regards,?|spoke\sw/|s/w|lm\sfor|lvm\sfor|vm\sfrom|"
     r"message\s(?:from|for)|call(?:s|ed)?\s(?:from|by)|voicemail\s(?:from|for)|per|d/w|w/|surrogate|proxy|guardian|sponsor|scribe|author|therapist|counselor|teacher|principal|foreman|supervisor|manager|owner|tenant|witness|driver|reporter"
 )
+_EITHER = "|".join(
+    rf"[{letter}{letter.upper()}](?<![\w'’/].)(?i:{'|'.join(role[1:] for role in roles)})"
+    for letter, roles in {role[0]: [other for other in _top(_ROLES) if other[0] == role[0]] for role in _top(_ROLES)}.items()
+)
+"""By first letter, since most words of a text begin with none of them."""
 _ROLE_WORDS = "contact kin hcpoa poa pcp attending referring referred caseworker worker manager aide rep representative adjuster claimant insured subscriber member attn cc dear auntie aunt uncle grandma grandpa nurse rn np pa baby bg landlord pastor lawyer attorney dog cat prefers formerly nee thanks sincerely regards w lm lvm vm message call calls called voicemail per surrogate proxy guardian sponsor scribe author therapist counselor teacher principal foreman supervisor manager owner tenant witness driver reporter"
 
 
 def _in_role(match: re.Match[str]) -> str:
     """A name after what somebody is to the patient: in capitals any first or last name, in lower case a first one, alone or before a last one."""
     words = [word.lower() for word in re.findall(r"[^\W\d_]{2,}", match["name"])]
-    if not words or not (_NO_NAMES | _SUBJECTS | _STAFF | PROTECTED).isdisjoint(words) or words[-1].endswith(("ology", "ing", "tion", "ment", "ics")):
+    if (
+        not words
+        or not (_NO_NAMES | _SUBJECTS | _STAFF | PROTECTED).isdisjoint(words)
+        or words[-1].endswith(("ology", "ing", "tion", "ment", "ics"))
+    ):
         return match[0]
     if match["name"][0].isupper():
-        fits = all(word in family_names() or word in given_names() or not is_known(word) for word in words) and not (match["name"].isupper() and not _is_name(words[0]))
+        fits = all(word in family_names() or word in given_names() or not is_known(word) for word in words) and not (
+            match["name"].isupper() and not _is_name(words[0])
+        )
     else:
         fits = words[0] in given_names() and len(words) == 2 and (words[1] in family_names() or not is_known(words[1]))
-        fits = fits or (len(words) == 1 and words[0] in family_names() and (not is_known(words[0]) or (_is_name(words[0]) and not match.string[match.end() : match.end() + 1].isalnum())))
+        fits = fits or (
+            len(words) == 1
+            and words[0] in family_names()
+            and (not is_known(words[0]) or (_is_name(words[0]) and not match.string[match.end() : match.end() + 1].isalnum()))
+        )
     return match["lead"] + tag("NAME") if fits else match[0]
 
 
@@ -165,7 +240,7 @@ _BRANDS = word_set("walmart costco walgreens kroger sears ford honda kaiser huma
 PEOPLE = (
     recognizer(
         "NAME",
-        rf"(?P<lead>(?<![\w'’/])(?i:{_ROLES})\s?[:,-]?\s(?i:is\s|named\s)?)(?P<name>[A-Z](?:\.\s?|\s)[A-Z][a-z]{{2,}}|[A-Z][\w'’-]+(?:,?\s[A-Z][a-z]+)?(?!\s[A-Z])|[a-z]{{3,}}\s[a-z]{{3,}}(?=\s(?:called|seen|says|said|states|is|was|at|from|notified|aware|present|has|reports|requested|asked)\b|[.,;]|$)|[a-z]{{3,}}(?=\s(?:called|seen|says|said|states|is|was|at|from|notified|aware|present|has|reports|requested|asked)\b|[.,;]|$))",
+        rf"(?P<lead>(?:{_EITHER})\s?[:,-]?\s(?i:is\s|named\s)?)(?P<name>[A-Z](?:\.\s?|\s)[A-Z][a-z]{{2,}}|[A-Z][\w'’-]+(?:,?\s[A-Z][a-z]+)?(?!\s[A-Z])|[a-z]{{3,}}\s[a-z]{{3,}}(?=\s(?:called|seen|says|said|states|is|was|at|from|notified|aware|present|has|reports|requested|asked)\b|[.,;]|$)|[a-z]{{3,}}(?=\s(?:called|seen|says|said|states|is|was|at|from|notified|aware|present|has|reports|requested|asked)\b|[.,;]|$))",
         _in_role,
         words=_ROLE_WORDS,
         flags=0,
@@ -210,7 +285,7 @@ PEOPLE = (
         "NAME",
         r"(?P<lead>\b(?i:named|nicknamed|goes\sby|known\sas|aka|a\.k\.a\.|named\safter|nee|née|maiden\sname)\s[\"“'‘]?)(?!(?:The|A|An|As|If)\b)(?P<name>[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+)*)",
         lambda match: match[0] if match["name"].lower() in PROTECTED | medical_words() else match["lead"] + tag("NAME"),
-        words="named nicknamed goes known aka a nee née maiden",
+        words="named nicknamed goes known aka k nee née maiden", needs=("named", "goes by", "known as", "aka", "a.k.a", "nee ", "née", "maiden name"),
         flags=0,
     ),
     recognizer(

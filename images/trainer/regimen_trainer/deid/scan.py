@@ -9,15 +9,23 @@ a month). It is silent on our own tags. A name that is a plain word in lower cas
 import re
 from functools import lru_cache
 
-from regimen_trainer.deid.lexicon import LIKELY, english, given_names, is_known, is_misspelt, medical_words, name_weights, places, word_counts
+from regimen_trainer.deid.lexicon import (
+    LIKELY,
+    english,
+    given_names,
+    is_known,
+    is_misspelt,
+    medical_words,
+    name_weights,
+    places,
+    word_counts,
+)
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
 from regimen_trainer.deid.names import DOSED, INNER
 from regimen_trainer.deid.recognizer import Cues, recognizer, tag, word_set, words_of
 from regimen_trainer.deid.tags import TAG
 
-_LABELS = (
-    "account acct member subscriber policy license licence plate plates serial passport badge inmate accession npi dea fingerprint chart wristband card ending social pin extension pager locker"
-)
+_LABELS = "account acct member subscriber policy license licence plate plates serial passport badge inmate accession npi dea fingerprint chart wristband card ending social pin extension pager locker"
 _SAID = "zero|oh|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|double|triple"
 _MONTHS = "january|february|april|june|july|august|september|october|november|december|jan|feb|apr|jun|jul|aug|sept|oct|nov"
 _OUT_OF = frozenset((2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 27, 30))
@@ -38,15 +46,15 @@ RESIDUAL = Cues(
             r"\w://\w|\bwww\.\w|\w\s?\.\s?(?:com|org|net|edu|gov)\b|\bdot\s(?:com|org|net)\b|\w\.\w+/\w*[a-z]{3}\w*\.?\w*\?",
             shapes=("://", "www.", ".com", ".org", ".net", ".edu", ".gov", " dot com", " dot org", " dot net"),
         ),
-        recognizer("SSN", r"\d(?<![\w.-].)\d\d[-. ]\d\d[-. ]\d{4}(?![\w-])", shapes=("-00-", " 00 ", ".00.")),
+        recognizer("SSN", r"\d(?<![\w.-].)\d\d[-. ]\d\d[-. ]\d{4}(?![\w-])", shapes=("000-00-0000", "000 00 0000", "000.00.0000")),
         recognizer(
             "PHONE", r"\(\d{3}\)\s?\d{3}[-. ]?\d{4}\b|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b", shapes=("(000)", "000-000", "000.000", "000 000")
         ),
-        recognizer("PHONE", rf"\b(?:{_SAID})(?:[\s,-]+(?:{_SAID})){{3,}}\b", words=_SAID.replace("|", " ").replace("one ", "")),
+        recognizer("PHONE", rf"\b(?:{_SAID})(?:[\s,-]+(?:{_SAID})){{3,}}\b", words=_SAID.replace("|", " ").replace("one ", ""), flags=0),
         recognizer(
             "DATE",
             r"\d(?<![\w./-].)\d?([-/])(?:0?[1-9]|[12]\d|3[01])\1(?:\d\d|(?:19|20)\d\d)(?![\w/-])|(?<![\w./-])(?:19|20)\d\d([-/])\d\d?\2\d\d?(?!\d)",
-            shapes=("0/0", "0-0"),
+            shapes=("0/0/0", "0/00/0", "0-0-0", "0-00-0", "0000-0", "0000/0"),
         ),
         recognizer("DATE", r"\d(?<![\w./-].)\d?/\d\d?(?![\w/.-]|\s?(?:mg|mcg|ml|%|of\b))", _maybe_day, shapes=("0/0",)),
         recognizer("DATE", r"\b(?:[A-Z][\w'’.]+\s(?:Day|Eve|Sunday|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday)|MLK|Q[1-4])\b", words="day eve sunday monday tuesday wednesday thursday friday saturday mlk q", flags=0),
@@ -81,9 +89,17 @@ RESIDUAL = Cues(
 )  # fmt: skip
 _TOKEN = re.compile(r"[^\W\d_](?<![\w'’.-].)[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*|\d(?<![\w.,/$#:-].)\d{3,}(?![\w,.%/-]*\d)")
 _STARTS = re.compile(r"(?:^|[.:;?!\n\"“”(\[*•–-]|\d\))\s*$")
-_LEADS = word_set("from in at near to with by for told saw called met asked per of around outside and through toward son daughter wife husband mother father sister brother friend named off on")
-_KIN = word_set("son daughter wife husband mother father sister brother friend aunt uncle niece nephew cousin partner boyfriend girlfriend mom dad grandson granddaughter neighbor named kids mr mrs ms dr")
-_ACTS = word_set("is was has presents reports returns lives says denies states called came agrees tells complains reported denied presented")
+_LEADS = word_set(
+    "from in at near to with by for told saw called met asked per of around outside and through toward son daughter wife husband mother father sister brother friend named off on"
+)
+_KIN = word_set(
+    "son daughter wife husband mother father sister brother friend aunt uncle niece nephew cousin partner boyfriend girlfriend mom dad grandson granddaughter neighbor named kids mr mrs ms dr"
+)
+_NEIGHBOURS = {"kin": _KIN, "small": _LEADS}
+"""The words of which one must stand before a name in lower case, by its kind."""
+_ACTS = word_set(
+    "is was has presents reports returns lives says denies states called came agrees tells complains reported denied presented"
+)
 _EXPLAINED = word_set("""
 emergency room department unit clinic hospital medical center care primary family internal medicine physical therapy occupational speech surgery surgical general intensive pediatric
 rehab rehabilitation nursing home health hospice service services doctor physician patient nurse state states united north south east west northern southern eastern western white black
@@ -103,7 +119,8 @@ _MEASURES = re.compile(
     re.IGNORECASE,
 )
 _UNITS = re.compile(
-    r"\s?-?(?:%|x\b|[a-z]{0,2}(?:mg|mcg|ml|g|kg|lbs?|units?|iu|meq|cc|cm|mm|hours?|hrs?|h|am|pm|days?|steps|calories|kcal|copies|cells|feet|dollars|grams|times|patients|people|mah?|hz|psi|cgy|gy|s|series|study|k|per)\b)", re.IGNORECASE
+    r"\s?-?(?:%|x\b|[a-z]{0,2}(?:mg|mcg|ml|g|kg|lbs?|units?|iu|meq|cc|cm|mm|hours?|hrs?|h|am|pm|days?|steps|calories|kcal|copies|cells|feet|dollars|grams|times|patients|people|mah?|hz|psi|cgy|gy|s|series|study|k|per)\b)",
+    re.IGNORECASE,
 )
 
 
@@ -129,6 +146,8 @@ def _unmeasured(text: str, match: re.Match[str]) -> bool:
 
 def _is_suspect(text: str, match: re.Match[str], kind: str) -> bool:
     before, after = text[max(0, match.start() - 24) : match.start()], text[match.end() : match.end() + 24]
+    if kind in _NEIGHBOURS and before.rstrip(" ,").rpartition(" ")[2].lower() not in _NEIGHBOURS[kind]:
+        return False
     follows = re.match(r"(?:['’]s)?[\s/-]+([A-Za-z]+)", after)
     if DOSED.match(text, match.end()) or (follows and follows[1].lower() in NOUNS):
         return False
@@ -141,12 +160,15 @@ def _is_suspect(text: str, match: re.Match[str], kind: str) -> bool:
     if kind == "amid":
         return led and not _STARTS.search(before)
     if kind == "led":
-        return led and not _STARTS.search(before) and (previous[1] in _LEADS or not (follows and follows[1][0].isupper()))
-    if kind == "kin":
-        return previous is not None and previous[1].lower() in _KIN
+        return (
+            previous is not None
+            and led
+            and not _STARTS.search(before)
+            and (previous[1] in _LEADS or not (follows and follows[1][0].isupper()))
+        )
     if kind == "subject":
         return (_STARTS.search(before) is not None and follows is not None and follows[1] in _ACTS) or (led and not _STARTS.search(before))
-    return previous is not None and previous[1].lower() in _LEADS
+    return True
 
 
 @lru_cache(maxsize=100_000)
