@@ -175,7 +175,8 @@ def _is_suspect(text: str, match: re.Match[str], kind: str) -> bool:
 def _suspect(word: str) -> str:
     """Whether a number may be a code; whether a word may be a name `anywhere`, `amid` a sentence, where it is `led` to, as a `small` one, or nowhere."""
     if word[0].isdigit():
-        return "" if len(word) == 4 and word[:2] in ("19", "20") else "CODE"
+        # Five digits are a procedure more often than anything else; `codes` has judged these by the text's words.
+        return "" if len(word) == 5 or (len(word) == 4 and word[:2] in ("19", "20")) else "CODE"
     lower = word.lower().replace("’", "'").removesuffix("'s")
     if lower in PROTECTED or lower in EPONYMS or lower in _EXPLAINED or lower in medical_words():
         return ""
