@@ -8,7 +8,7 @@ Nothing here reads files, knows of rows or keeps state. What is found is counted
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import codes, dates, geography, labels, months, names, numbers
+from regimen_trainer.deid import codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
 from regimen_trainer.deid.recognizer import Cues, words_of
@@ -16,10 +16,14 @@ from regimen_trainer.deid.scan import residual
 from regimen_trainer.deid.tags import hidden, shown
 
 __all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
-RECOGNIZERS = Cues((
-    *numbers.FORMS, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *dates.AGES, *geography.GEOGRAPHY, *numbers.UNLABELLED, *codes.CODES, *names.LABELLED,
-))  # fmt: skip
+EARLY = (
+    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *numbers.UNLABELLED, *codes.CODES,
+)  # fmt: skip
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
+
+LATER = (*grounds.TOWARDS, *people.PEOPLE)
+"""After the names that words tell by themselves: these would lose the neighbours that speak for them."""
+RECOGNIZERS = Cues((*EARLY, *LATER))
 
 
 class Cleaned(NamedTuple):
@@ -37,9 +41,15 @@ def deidentify(text: str, known: Sequence[Known] = ()) -> Cleaned:
         text, tags = hidden(shown(scrub(text, known, found), tags))
     lower = text.lower()
     words = words_of(lower)
-    for entry in (*RECOGNIZERS.of(words, lower), *geography.towns(words, lower)):
+    early, later = RECOGNIZERS.parted(words, lower, len(EARLY))
+    for entry in (*early, *geography.towns(words, lower)):
         text = entry.clean(text, found)
     if names.mentions(words, text):
         text, tags = hidden(shown(text, tags))
         text = names.clean(text, found)
+    for entry in later:
+        text = entry.clean(text, found)
+    if "NAME" in found or "PLACE" in found:
+        for entry in people.BESIDE:
+            text = entry.clean(text, found)
     return Cleaned(shown(text, tags), found)

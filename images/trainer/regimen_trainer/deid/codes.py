@@ -13,12 +13,12 @@ from regimen_trainer.deid.recognizer import Found, Recognizer, recognizer, tag, 
 
 _PIECE = re.compile(r"\d[^\s\d]*\d[^\s\d]*\d\S*")
 """From a first digit to the next space, with three digits or more."""
-_TOKEN = re.compile(r"\w+(?:[-/._:+]+\w+)*")
+_TOKEN = re.compile(r"\w+(?:[-/._:+*]+\w+)*")
 _WORD = re.compile(r"(?<![a-z\[])[a-z]+")
 """A word that is not our own tag."""
 ENOUGH = 3
 """Digits of which a code has at least so many."""
-_PARTS = re.compile(r"[-/._:+]+")
+_PARTS = re.compile(r"[-/._:+*]+")
 UNITS = word_set("""
 mg mgs mcg ug g gm gms gram grams kg kgs lb lbs oz ml mls l dl cc cm cms mm m in ft u unit units iu meq mmol mol mosm ng pg nmol pmol umol mmhg
 h hr hrs hour hours min mins minute minutes s sec secs second seconds d day days wk wks week weeks mo month months yr yrs year years yo
@@ -72,9 +72,18 @@ _MEASURED = re.compile(
     r"|amount|paid|pay|cost|charged?s?|allowed|billed|owed|owes|income|salary|weigh(?:s|ed|t)?|calories|steps|level|at least|over|under|about|approximately|around|than|to|of))\W{1,3}(?:is |was |of )?[<>~]?\s?$"
 )
 _AFTER = re.compile(
-    rf"\s?-?(?:(?:{_UNIT})\b|%|/|x\s?10|k\b|copies|cells|colonies|people|patients|dollars|usd|steps|times|rads?|per (?:mm|ml|ul|hpf|day|minute|hour|kg)|international|platelets|leukocytes)",
+    rf"\s?-?(?:(?!in\s[a-z])(?:{_UNIT})\b|%|/|x\s?10|k\b|copies|cells|colonies|people|patients|dollars|usd|steps|times|rads?|per (?:mm|ml|ul|hpf|day|minute|hour|kg)|international|platelets|leukocytes)",
     re.IGNORECASE,
 )
+
+_VITAL = re.compile(
+    r"\b(?:bp|pressures?|hr|rate|pulse|rates|systolic|temps?|sats?|sugars?|glucose|range|ranging|between|age|ages|from|running|levels?|degrees|flexion|extension|abduction|rotation|c|t|l|s)\W{1,3}(?:is |was |of |in the |at )?$"
+)
+_CLOCK = re.compile(
+    r"(?:\b(?:at|around|about|until|till|by|from|to|between|and|since|time|time:|approximately|before|after|is|was|on|of)|[@~\d-]|(?:am|pm|:\d\d),)\s?$"
+)
+_O_CLOCK = re.compile(r"\s?(?:h\b|hrs?\b|hours?\b|:|am\b|pm\b|-\d{4}\b|today|this morning|yesterday|on arrival)", re.IGNORECASE)
+"""Around a time of the day without its colon."""
 
 
 @lru_cache(maxsize=100_000)
@@ -84,10 +93,12 @@ def _judged(token: str) -> bool | None:
     if digits < ENOUGH:
         return False
     if token.isdigit():
-        return None if digits > 4 else False
+        return None if digits > 4 or (digits == 4 and (token[:2] not in ("19", "20") or token > "2039")) else False
     if not any(map(str.isalpha, token)):
         return None if _HCPCS.fullmatch(token) else _figures(token, digits)
     lower = token.lower()
+    if re.fullmatch(r"\d{5,}-?[a-fh-jl-tv-z]", lower):
+        return True
     if _CLINICAL.fullmatch(token) or lower in medical_words() or _worded(lower):
         return False
     pieces = token.split("/")
@@ -123,7 +134,7 @@ def _figures(token: str, digits: int) -> bool | None:
     if signs == {"-"}:
         if longest == 1 or (len(parts) == 2 and (_is_range(*parts) or _is_loinc(token))):
             return False
-        return None if len(parts) == 3 and digits in (10, 11) else digits > 4 or len(parts) > 2
+        return None if (len(parts) == 3 and digits in (10, 11)) or (len(parts) == 2 and longest < 5) else digits > 4 or len(parts) > 2
     numbers = re.split(r"[-/+:]", token)
     return not (len(numbers) <= 4 and all(re.fullmatch(r"\d{0,4}(?:\.\d{1,3})?", number) for number in numbers))
 
@@ -131,7 +142,7 @@ def _figures(token: str, digits: int) -> bool | None:
 def _is_range(low: str, high: str) -> bool:
     if low.startswith("0") or len(high) > 4:
         return False
-    return int(low) < int(high) or (len(low) < 4 and len(high) < 4)
+    return (len(low) < 3 and int(low) > int(high)) or (int(low) < int(high) and (len(high) - len(low) < 2 or int(high) % 50 == 0))
 
 
 def _is_loinc(token: str) -> bool:
@@ -147,8 +158,10 @@ def _explained(text: str, token: str, start: int, end: int, coding: bool) -> boo
     if _CODES.search(left) or (coding and (_HCPCS.fullmatch(token) or (len(token) == 5 and token.isdigit()))):
         return True
     if not token.isdigit():
-        return False
-    round_number = token.endswith("000") or (len(token) == 5 and token.endswith("00"))
+        return re.fullmatch(r"\d{1,4}-\d{1,4}", token) is not None and bool(_AFTER.match(text, end) or _VITAL.search(left))
+    if len(token) == 4 and (_CLOCK.search(left) or _O_CLOCK.match(text, end)) and int(token[:2]) < 25 and int(token[2:]) < 60:
+        return True
+    round_number = token.endswith("000") or (len(token) < 6 and token.endswith("00")) or (len(token) == 4 and token.endswith("50"))
     return bool(_AFTER.match(text, end)) or (token[0] != "0" and (round_number or (len(token) < 8 and bool(_MEASURED.search(left)))))
 
 
@@ -181,7 +194,19 @@ def _spaced(match: re.Match[str]) -> str:
     return match[0] if years or sum(map(len, groups)) < 7 or not (lettered or max(map(len, groups)) > 3) else tag("CODE")
 
 
+_STATE = "alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|idaho|illinois|indiana|iowa|kansas|kentucky|louisiana|maine|maryland|massachusetts|michigan|minnesota|mississippi|missouri|montana|nebraska|nevada|hampshire|jersey|mexico|new|york|north|south|carolina|dakota|ohio|oklahoma|oregon|pennsylvania|rhode|island|tennessee|texas|utah|vermont|virginia|west|washington|wisconsin|wyoming|[A-Z]{2}"
+_CARS = "car|truck|van|suv|sedan|pickup|motorcycle|minivan|coupe|hatchback|trailer|boat|jeep|scooter|snowmobile|atv|rv|ford|honda|toyota|chevrolet|chevy|nissan|subaru|hyundai|kia|dodge|ram|gmc|buick|mazda|volkswagen|vw|volvo|tesla|bmw|audi|lexus|acura|chrysler|pontiac|saturn|cadillac|lincoln|camry|corolla|civic|accord|silverado|prius|vehicle"
+
+
 CODES = (
+    recognizer("CODE", r"(?<![\w.,/-])\d(?:[ -]{1,3}\d){5,}(?![\w/%]|[.,]\d)", shapes=("0 0 0 0", "0-0-0-0", "0 - 0")),
+    recognizer("CODE", r"(?<![\w.,$/-])\d\d(?: \d\d){3,}(?: \d)?(?![\w/%]|[.,]\d)", shapes=("00 00 00",)),
+    recognizer(
+        "CODE",
+        r"(?<![\w*#•])[xX*•#]{2,}(?:[-. ]?[xX*•#]{2,})*[-. ]?\d{4}\b",
+        shapes=("x0000", "x-0000", "*0000", "*-0000", "#0000", "#-0000", "•0000", "•-0000", "x 0000", "* 0000"),
+    ),
+    recognizer("ACCOUNT", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b", shapes=("00 0000", "0000 0000"), flags=0),
     recognizer("CODE", r"(?<![\w.])@\w[\w.]{2,}", shapes=("@",)),
     recognizer(
         "CODE",
@@ -220,6 +245,33 @@ CODES = (
         r"(?=[A-Z\d -]{0,4}\d)(?:[A-Z]{2,3}[ -]\d{2,4}|\d{2,4}[ -][A-Z]{2,3}|\d[A-Z]{2}[ -][A-Z]\d{3})(?![\w-])",
         lambda match: match["lead"] + tag("VEHICLE"),
         words="plate plates tag tags registered registration sedan pickup truck van motorcycle suv ems ambulance permit vehicle",
+    ),
+    recognizer(
+        "VEHICLE",
+        rf"(?P<lead>\b(?i:plates?|licen[cs]e\s(?:plate|tag)|tags?|registration|placard|vin)\b(?:[\s:#,]+(?i:is|was|are|number|no|reads?|reading|says?|ending|in|from|of|that|which|spells|spelling|spelled|marked|bearing|showing|listed|as|with|on|state|temp|temporary|custom|vanity|the|his|her|car|{_STATE}))*[\s:#]+[\"“']?)"
+        r"(?:(?=[A-Z\d -]{0,6}\d)[A-Z\d]{1,6}(?:[ -][A-Z\d]{1,6}){1,3}(?![a-z])|[A-Z]{4,8}\b|(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{4,8}\b)",
+        lambda match: match["lead"] + tag("VEHICLE"),
+        words="plate plates license licence tag tags registration placard vin",
+        flags=0,
+    ),
+    recognizer(
+        "VEHICLE",
+        rf"\b(?:[A-Z]{{3}}[ -]?\d{{3,4}}|\d{{3,4}}[ -]?[A-Z]{{3}}|\d[A-Z]{{3}}\d{{3}}|[A-Z]{{2}}\d[ -]?[A-Z0-9]{{3}})\b(?=[^.;\n]{{0,40}}\b(?:plates?|tags?|{_CARS})\b)",
+        words=_CARS.replace("|", " ") + " plate plates tag tags",
+        flags=0,
+    ),
+    recognizer(
+        "VEHICLE",
+        r"(?P<lead>\b(?i:plates?|tags?|registration)(?:\s(?:is|was|reads?|number|no))*[\s:#]+)(?:[a-z]{3}[ -]?\d{3,4}|\d{3,4}[ -]?[a-z]{3}|\d[a-z]{3}[ -]?\d{3}|[a-z]{3}[ -]?\d[a-z]\d{1,2})\b(?!\s?mg)",
+        lambda match: match["lead"] + tag("VEHICLE"),
+        words="plate plates tag tags registration",
+    ),
+    recognizer(
+        "VEHICLE",
+        rf"(?P<lead>\b(?i:{_CARS})\b[^.;\n]{{0,48}}?[\s(])(?:[A-Z]{{2,3}}[ -]\d{{3,4}}|\d{{3,4}}[ -][A-Z]{{2,3}}|\d[A-Z]{{2,3}}[ -]?[A-Z]?\d{{2,3}}|[A-Z]{{2,3}}\d{{3,4}}|[A-Z]{{3}}[ -]\d[A-Z]\d{{1,2}}|[A-Z]{{2}}[ -]\d{{4}}[ -][A-Z]{{2}})(?![\w-])",
+        lambda match: match["lead"] + tag("VEHICLE"),
+        words=_CARS.replace("|", " "),
+        flags=0,
     ),
     Recognizer(clean, frozenset(), ("0",), ()),
 )

@@ -1,12 +1,12 @@
 """Dates, of which only the year stays, and ages over 89, which become 90+.
 
-Left alone: years, times of day, weekdays by themselves, and times told from another event ("three weeks ago", "POD 2"). A holiday goes
-where something happened on it, for it is a date by another name. A year of birth goes where it tells an age over 89.
+Left alone: years and times of day. A year of birth goes where it tells an age over 89. Days without a year are found in `days`, written
+months in `months`.
 """
 
 import re
 
-from regimen_trainer.deid.recognizer import recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import recognizer, tag
 
 BORN_BY = 1937
 """Whoever was born in this year or before turns 90 by 2027. Fixed, so that the same text is always cleaned alike."""
@@ -33,40 +33,15 @@ def _century(match: re.Match[str]) -> str:
     return match["year"] if len(match["year"]) == 4 else tag("DATE")
 
 
-_ON = word_set(
-    "on since date dated dos service until admitted admission seen visit discharged discharge for scheduled procedure surgery performed doi injury"
-)
-_BY = word_set("from to by through thru till before after and between of the - – for around about")
-_MET = word_set(
-    "visit appointment appt office encounter admission note surgery dos date procedure lab labs mri ct xray films biopsy colonoscopy ultrasound echo ekg ecg culture cultures results vitals hospitalized"
-)
-_OUT_OF = frozenset((4, 5, 6, 8, 10, 15, 27, 30))
-"""What scores are out of: 3/5 strength, 9/15 on the Glasgow scale."""
-
-
-def _month_and_day(match: re.Match[str]) -> str:
-    """3/14 after a word such as `on`, before one such as `visit`, or, where it can be no score, after one such as `from`."""
-    month, day = (int(part) for part in match[0].split("/"))
-    if not (0 < month <= 12 and 0 < day <= 31):
-        return match[0]
-    text = match.string
-    before = text[max(0, match.start() - 24) : match.start()].lower().replace(":", " ").split()[-2:]
-    met, before = len(before) == 2 and before[0] in _MET and before[1] in _BY, before[-1:]
-    after = text[match.end() : match.end() + 14].lower().split()[:1]
-    dated = met or not _ON.isdisjoint(before) or not _MET.isdisjoint(word.strip(".,;") for word in after)
-    ranged = day > 12 and day not in _OUT_OF and not _BY.isdisjoint(before) and after not in (["strength"], ["murmur"], ["pain"], ["of"])
-    return tag("DATE") if dated or ranged else match[0]
-
-
 BIRTHS = (
     recognizer(
         "DATE",
-        rf"(?P<label>\b(?:born|birth(?:\s?(?:date|day|year))?|DOB|D\.O\.B\.?|b\.)[\s:,-]*(?:(?:in|on|of|the|is|was|year|about|around)\s+)*"
+        rf"(?P<label>\b(?:born|birth(?:\s?(?:date|day|year))?|YOB|DOB|D\.O\.B\.?|b\.)[\s:,-]*(?:(?:in|on|of|the|is|was|year|about|around)\s+)*"
         rf"(?:{_WEEKDAY}(?:{_MONTH}\s+(?:{_DAY},?\s+)?|{_DAY}\s+(?:of\s+)?{_MONTH},?\s+)|\d{{1,2}}[-/.]\d{{1,2}}[-/.])?)(?P<year>18\d\d|19\d\d)\b(?:-\d\d-\d\d)?",
         lambda match: (
             match[0] if int(match["year"]) > BORN_BY else re.split(r"[\d]|(?<=[\s:])(?=[A-Z][a-z]+ \d)", match["label"])[0] + tag("DATE")
         ),
-        words="born birth birthdate birthday dob d b",
+        words="born birth birthdate birthday birthyear dob yob d b",
         needs=("18", "19"),
     ),
 )
@@ -90,23 +65,29 @@ DATES = (
         shapes=("0/0/0", "0/00/0", "0-0-0", "0-00-0", "0.0.0", "0.00.0", "0/ 0", "0 /", "/ 0"),
     ),
     recognizer(
+        "DATE",
+        rf"(?P<first>\d(?<![\w./-].)\d?)( )(?P<second>\d{{1,2}}) (?P<year>{_YEAR})(?![\w/-])",
+        _century,
+        shapes=("0 00 0000", "0 0 0000"),
+    ),
+    recognizer("DATE", rf"{_YEAR_FIRST}( ){_MM.replace('?', '')} {_DD.replace('?', '')}(?![\w/.-]| \d)", _year, shapes=("0000 00 00",)),
+    recognizer(
+        "DATE",
+        rf"\d(?<![\w./-].)\d?[-/. ](?:VIII|VII|VI|IV|IX|XII|XI|X|V|III|II|I)[-/. ](?P<year>{_YEAR}|\d\d)(?![\w/-])",
+        lambda match: match["year"] if len(match["year"]) == 4 else tag("DATE"),
+        shapes=("i-0", "v-0", "x-0", "i/0", "v/0", "x/0", "i.0", "v.0", "x.0"),
+        flags=0,
+    ),
+    recognizer(
         "DATE", rf"\d(?<![\w./-].)(?:(?<=1)[0-2]|(?<=0)[1-9]|(?<!0))[-/](?P<year>{_YEAR})(?![\w/-])", _year, shapes=("0/0000", "0-0000")
     ),
     recognizer("DATE", rf"{_YEAR_FIRST}[-/]{_MM.replace('?', '')}(?![\w/-])", _year, shapes=("0000-00", "0000/00")),
-    recognizer("DATE", r"\d(?<![\w./-].)\d?/\d\d?(?![\w/]|-\d|\.\d)", _month_and_day, shapes=("0/0",)),
-    recognizer(
-        "DATE",
-        r"(?P<lead>\b(?:on|since|until|before|after|around|over|at)\s+(?:the\s+)?)(?:Christmas(?:\s+(?:Eve|Day))?|Thanksgiving(?:\s+Day)?|Easter(?:\s+Sunday)?|Halloween|New\s+Year'?s(?:\s+(?:Eve|Day))?|(?:Memorial|Labor|Independence|Veterans'?|Valentine'?s|Mother'?s|Father'?s)\s+Day|Juneteenth|(?:the\s+)?fourth\s+of\s+july)\b",
-        lambda match: match["lead"] + tag("DATE"),
-        words="christmas thanksgiving easter halloween year years memorial labor independence veterans valentine valentines mother mothers father fathers juneteenth",
-        needs=("christmas", "thanksgiving", "easter", "halloween", "new year", " day", "juneteenth"),
-    ),
 )
 _ONES = "(?:one|two|three|four|five|six|seven|eight|nine)"
 _OLD = rf"(?:ninety(?:[\s-]*{_ONES})?|(?:a|one)[\s-]+hundred(?:(?:[\s-]+and)?[\s-]+(?:{_ONES}|ten|eleven|twelve))?)"
 _NUMBER = r"(?:9\d|1[0-2]\d)"
 _OVER = rf"(?:{_NUMBER}|{_OLD})"
-_YEARS = r"[\s-]*(?:(?:years?|yrs?\.?)[\s-]*(?:old|of\s+age|young)|(?:years?|yr)[\s-](?=(?:male|female|man|woman|lady|gentleman|white|black)\b)|y\.?\s?/?\s?o\.?(?!\w)|yo[mf]?\b|year[\s-]?old)"
+_YEARS = r"[\s-]*(?:(?:years?|yrs?\.?)[\s-]*(?:old|of\s+age|young)|(?:years?|yr)[\s-](?=(?:male|female|man|woman|lady|gentleman|white|black)\b)|y\.?\s?/?\s?o\.?(?!\w)|yo[mf]?\b|year[\s-]?old|y(?=\s(?:male|female|man|woman|m|f)\b))"
 
 
 def _ninety(match: re.Match[str]) -> str:
@@ -162,7 +143,41 @@ AGES = (
         words="nineties hundreds",
         shapes=("00s", "00's"),
     ),
-    recognizer("AGE", r"\b(?:nonagenarian|centenarian)\b", lambda _: "90+", words="nonagenarian centenarian"),
+    recognizer(
+        "AGE",
+        r"(?<![\w.$/-])(?:9\d|1[01]\d)(?=[\s-]*years?\b(?!\s(?:ago|later|earlier|pack)))(?<!over )(?<!for )",
+        _ninety,
+        words="year years",
+        needs=("9", "10", "11"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:he|she|patient|pt|who|mother|father|now|is|was)\s(?:is\s|was\s|now\s|has\s)?(?:nearly\s|almost\s|about\s|approaching\s|pushing\s|reached\s)?)(?:{_OVER})(?=\s?(?:,\s(?:lives|still|widow|retired|living|who|and)|\.$|\slast\s(?:year|month|week)|\sthis\s(?:year|month|week)))",
+        _ninety,
+        words="he she patient pt who mother father now is was",
+        needs=("is 9", "is 1", "ly 9", "st 9", "ed 9", "ed 1", "ng 9", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:died|passed(?:\saway)?|lived|lives|living|alive|drives|widowed|diagnosed|walking|independent|going\sstrong|sharp)\s(?:\w+\s){{0,2}}?at\s(?:(?:the\s)?(?:ripe\s)?(?:old\s)?age\s(?:of\s)?)?)(?:{_OVER})\b(?![.:/]\d|\s?(?:%|percent))",
+        _ninety,
+        words="died passed lived lives living alive drives widowed diagnosed walking independent going sharp",
+        needs=("at 9", "at 1", "ninety", "hundred", "age"),
+    ),
+    recognizer(
+        "AGE",
+        r"\b(?:(?:9\d|1[01]\d)(?:st|nd|rd|th)|(?:ninety[\s-]*(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|ninetieth|(?:one\s+)?hundredth))(?=\s+(?:birthday|year\b))",
+        _ninety,
+        words="birthday year",
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:patient|mother|father|mom|dad|grandmother|grandfather|aunt|uncle|sister|brother|husband|wife|she|he|woman|man|lady|gentleman|female|male|age|tenth\s+decade),?\s\(?(?:now\s|aged\s|is\s)?)(?:{_OVER})(?=\s?[,)]|\s+(?:and|next|this)\b)",
+        _ninety,
+        words="patient mother father mom dad grandmother grandfather aunt uncle sister brother husband wife she he woman man lady gentleman female male age",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer("AGE", r"\b(?:nonagenarian|centenarian|supercentenarian)\b", lambda _: "90+", words="nonagenarian centenarian"),
 )
 
 

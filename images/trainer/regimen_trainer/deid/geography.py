@@ -65,7 +65,7 @@ def _spoken_street(match: re.Match[str]) -> str:
 def _before_state(match: re.Match[str]) -> str:
     """`City, ST`: any capitalised words before a state's name; before letters that are also a degree, known cities only."""
     city, state = match["city"].lower(), match["state"]
-    known = city in places().cities
+    known = city in places().cities or (city in places().every and match["gap"].startswith(","))
     if not known and (state in SHORT_FOR_MORE or city in PROTECTED):
         return match[0]
     return f"{tag('PLACE')}{match['gap']}{state}"
@@ -87,11 +87,11 @@ def _towards(match: re.Match[str]) -> str:
 _DWELLS = (
     r"lives?|living|lived|resid(?:es|ed|ing)|resident|moved|moving|relocat(?:ed|ing)|born(?:\s+and\s+raised)?|raised|grew\s+up|grown\s+up|travel(?:l?ed|l?ing|s)?|trip|flew|drove(?:\s+in)?|driving|"
     r"native|farm|house|apartment|condo|room|vacation(?:ed|ing)?|town|city|village|neighborhood|suburb|outbreak|(?:outside|another|local|community)\s+hospital|transferred|transfer|"
-    r"crash|commutes?|originally|hails?|comes?|stationed|incarcerated|jail|prison|shelter|sheriff|funeral|wedding|church"
+    r"crash|commutes?|originally|hails?|comes?|coming|visiting|winters?|summers?|stationed|incarcerated|jail|prison|shelter|sheriff|funeral|wedding|church"
 )
 _DWELLING_WORDS = (
     "lives live living lived resides resided residing resident moved moving relocated relocating born raised grew grown travel travels traveled travelled traveling trip flew drove driving "
-    "native farm house apartment condo room vacation vacationed town city village neighborhood suburb outbreak hospital transferred transfer crash commute commutes originally hails come "
+    "native farm house apartment condo room vacation vacationed town city village neighborhood suburb outbreak hospital transferred transfer crash commute commutes originally hails come coming visiting winter winters summers "
     "comes stationed incarcerated jail prison shelter sheriff funeral wedding church"
 )
 _NO_CITIES = word_set("""
@@ -103,7 +103,7 @@ nursing hospice care center building day monday tuesday wednesday thursday frida
 def _dwelling(match: re.Match[str]) -> str:
     """Capitalised words after a word that leads to a place are one, in texts that are not in capitals; there, cities alone."""
     city, words = match["city"].lower().rstrip("."), match["city"].lower().split()
-    if city in PROTECTED or words[0] in PROTECTED or not _NO_CITIES.isdisjoint(words):
+    if city in PROTECTED or (words[0] in PROTECTED and (len(words) == 1 or city not in places().every)) or not _NO_CITIES.isdisjoint(words):
         return match[0]
     if words[0] in ("new", "north", "south", "west", "rhode") and re.match(_STATES, match["city"]):
         return match[0]
@@ -208,7 +208,12 @@ GEOGRAPHY = (
     recognizer(
         "ZIP", r"(?P<zip>\d(?<![\w$.-].)\d{4})(?:-\d{4})?(?![\w-])", _zip_after_state, words=_STATE_WORDS, needs=("0", *"123456789")
     ),
-    recognizer("ZIP", r"(?P<lead>\bzip(?:\s?code)?(?:\s+is)?[\s:#]*)(?P<zip>\d{5})(?:-\d{4})?\b", _zip, words="zip zipcode"),
+    recognizer(
+        "ZIP",
+        r"(?P<lead>\b(?:zip|postal)(?:\s?code)?(?:\s+(?:is|of))?[\s:#]*)(?P<zip>\d{3}\s?\d{2})(?:-\d{4})?\b",
+        _zip,
+        words="zip zipcode postal",
+    ),
     recognizer("ZIP", r"(?P<lead>)(?<![\w-])(?P<zip>\d{5})-\d{4}(?![\w-])", _zip, shapes=("00000-0000",)),
     recognizer(
         "ZIP", r"(?P<lead>\[(?:PLACE|ADDRESS)\],?\s+)(?P<zip>\d{5})\b", _zip, shapes=("place] 0", "place], 0", "address] 0", "address], 0")
@@ -238,7 +243,7 @@ GEOGRAPHY = (
     ),
     recognizer(
         "PLACE",
-        rf"(?P<lead>\b(?:{_DWELLS})(?:\s+(?:here|there|back|up|down|over|out|away|to))*\s+(?:in|from|to|of|near|outside|around)\s+(?:(?:downtown|rural|north|south|east|west)\s+)*)(?P<city>(?!(?:an?|the|another|his|her|my)\b)[a-z][a-z'’.]+(?:[ -][a-z'’.]+){{0,3}})",
+        rf"(?P<lead>\b(?:{_DWELLS})(?:\s+(?:here|there|back|up|down|over|out|away|to|alone|together|currently|originally|all|her|his|life|construction|independently|now|still))*\s+(?:in|from|to|of|near|outside|around)\s+(?:(?:downtown|rural|north|south|east|west)\s+)*)(?P<city>(?!(?:an?|the|another|his|her|my)\b)[a-z][a-z'’.]+(?:[ -][a-z'’.]+){{0,3}})",
         _dwelling_small,
         words=_DWELLING_WORDS,
         flags=0,
@@ -268,7 +273,7 @@ DISTINCT = (
         _distinct,
         flags=0,
     ),
-    recognizer("PLACE", r"\b(?P<lead>(?:in|from|to|near|at)\s)(?P<city>[a-z]{4,}(?:\s[a-z]{3,})?)", _distinct, flags=0),
+    recognizer("PLACE", r"\b(?P<lead>(?:in|from|to|near|at|outside|around)\s)(?P<city>[a-z]{3,}(?:\s[a-z]{3,})?)", _distinct, flags=0),
 )
 
 

@@ -44,7 +44,8 @@ def scrub(text: str, known: Sequence[Known], found: dict[str, int]) -> str:
         if len(target) >= SHORTEST and target in joined:
             hits += [_Hit(start, end, entry) for start, end in _wholes(text, tokens, folded, target)]
     for entry in values:
-        parts = _parts(entry.value)
+        if not (parts := _parts(entry.value)):
+            continue
         hits += [_Hit(match.start(), match.end(), entry) for match in tokens if match[0] in parts]
     return _replaced(text, hits, found) if hits else text
 

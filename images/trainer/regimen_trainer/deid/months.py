@@ -31,7 +31,7 @@ _YEAR = rf"(?P<year>(?:19|20)\d\d\b|(?:{_SPOKEN})\b)"
 _TIME = r"(?:[T ]+(?:at\s+)?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?)?"
 _AFTER = re.compile(
     rf"(?P<day>[\s-]*(?:the\s+)?(?:(?:{_DAY}(?:\s?(?:st|nd|rd|th))\b|{_DAY}\b{_NOT_A_DAY}|(?:{_ORDINAL})\b)(?:\s*(?:-|–|to|through|thru|and|&)\s*{_DAY}(?:st|nd|rd|th)?\b{_NOT_A_DAY})?))?"
-    rf"(?:(?:[\s,'-]+(?:of\s+)?(?:the\s+year\s+)?){_YEAR}{_TIME}|,?\s*-?'(?P<short>\d\d)\b|-(?P<dashed>\d\d)\b)?",
+    rf"(?:(?:[\s,'/-]+(?:of\s+)?(?:the\s+year\s+)?){_YEAR}{_TIME}|,?\s*-?'(?P<short>\d\d)\b|-(?P<dashed>\d\d)\b)?",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
@@ -94,6 +94,12 @@ def _is_day(day: str, word: str, after: str) -> bool:
 def _bare(text: str, near: str, word: str, end: int) -> bool:
     """A month by itself after a word such as `since`."""
     lead = _LEAD.search(near)
+    if text[end : end + 1] in ("-", "/", "–") and _MONTH.match(text, end + 1):
+        return True
+    if word.lower() not in _VERBS and (not word.isupper() or len(word) > 3):
+        return True
+    if word in ("March", "January", "October", "Jan", "Oct") and re.search(r"[a-z,] $", near):
+        return True
     if lead is None or re.match(r"\s+(?:be|have|also|not|need|cause|help)\b", text[end : end + 8]):
         return False
     return (lead["lead"].lower() in _FIRM and (word[0].isupper() or word not in _VERBS or word == "march")) or (

@@ -79,8 +79,12 @@ may january friday sunday monday easter christmas tess valentine guest mayo kais
 """After a first name too, these are rather the next word of the sentence."""
 ABBREVIATED = word_set("jr sr st wm chas geo jos")
 PARTICLES = word_set("de la del van von der den da dos das di le el al bin ibn ben st san y e")
-_NICKNAME = re.compile(r"\[NAME\]\s*[\"“‘'(]\s?[^\W\d_]+(?:\s[^\W\d_]+)?\s?[\"”’')]\s*\[NAME\]")
-"""Between a first and a last name."""
+FAMILIES = word_set("van von der den bin ibn della")
+"""Of these, such as are no words of English."""
+_NICKNAME = re.compile(
+    r"\[NAME\]\s*[\"“‘']\s?[^\W\d_]+(?:\s[^\W\d_]+)?\s?[\"”’'](?:\s*\[NAME\])?|\[NAME\]\s*\(\s?[^\W\d_]+(?:\s[^\W\d_]+)?\s?\)\s*\[NAME\]"
+)
+"""After a first name."""
 DOSED = re.compile(
     r"\s?(?:\d|tablets?|tabs?|capsules?|caps|cream|lotion|ointment|gel|drops|spray|inhaler|patch|injections?|shots?|therapy|treatments?|pack|pens?|pump|system|implant|vaccine|infusions?|XR|ER|SR|CR|XL|LA|HCT|DM|PM)\b"
 )
@@ -160,6 +164,10 @@ class _Word(NamedTuple):
     """Its own, or -1 for a word that is no name."""
 
 
+_NEW = tuple.__new__
+"""Of a named tuple's ways the quickest: there is one for each word of each text."""
+
+
 def mentions(words: set[str], text: str) -> bool:
     """Whether a text may hold a name at all; cheap, for most texts hold none."""
     if not words.isdisjoint(sure_names()) or not words.isdisjoint(TITLES) or not words.isdisjoint(CALLINGS):
@@ -176,7 +184,11 @@ def _rouses(word: str) -> bool:
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Where names stand in a text, in order and apart."""
-    words = [_word(match) for match in _TOKEN.finditer(text)]
+    words = list[_Word]()
+    for match in _TOKEN.finditer(text):
+        bare, lower, weight = _seen(match[0])
+        start = match.start()
+        words.append(_NEW(_Word, (bare, start, start + len(bare), lower, weight)))
     found, index = list[tuple[int, int]](), 0
     while index < len(words):
         if words[index].weight < 1 and words[index].text.islower():
@@ -185,6 +197,8 @@ def spans(text: str) -> list[tuple[int, int]]:
         end = _run(words, index, text)
         if end > index and _judge(words, index, end, text):
             first = index - 1 if index and _belongs(words[index - 1], words[index], text) else index
+            while first and words[first - 1].text in FAMILIES and text[words[first - 1].end : words[first].start] == " ":
+                first -= 1
             end += end < len(words) and _belongs(words[end - 1], words[end], text)
             found.append((words[first].start, words[end - 1].end))
         index = max(end, index + 1)
@@ -198,12 +212,6 @@ def _belongs(left: _Word, right: _Word, text: str) -> bool:
         and text[left.start].islower() == text[right.start].islower()
         and all(len(word.text) > 2 and not word.text.isupper() and not is_known(word.lower.split("-")[0]) for word in (left, right))
     )
-
-
-def _word(match: re.Match[str]) -> _Word:
-    bare, lower, weight = _seen(match[0])
-    start = match.start()
-    return _Word(bare, start, start + len(bare), lower, weight)
 
 
 @lru_cache(maxsize=50_000)
@@ -232,6 +240,8 @@ def _weight(word: str) -> int:
 def _joined(word: str) -> int:
     """Smith-Jones; also with a part that nothing knows."""
     parts = re.split("[-'’]", word)
+    if parts[0] in PARTICLES and len(parts) == 2 and parts[1][:1].isupper():
+        return _weight(parts[1])
     weights = [_weight(part) for part in parts]
     if "-" not in word or min(map(len, parts)) < 3:
         return -1
@@ -314,7 +324,8 @@ def _continues(words: Sequence[_Word], index: int, small: bool) -> bool:
         before = words[index - 1]
         if before.weight == SURE or before.lower in given_names() or len(before.text) == 1:
             return True
-    return word.text[0].isupper() and (word.weight >= 0 or (len(word.text) == 1 and word.text != "I")) and word.lower not in DEGREES
+    capital = word.text[0].isupper() or (word.text.split("-")[0] in PARTICLES and word.weight > 0)
+    return capital and (word.weight >= 0 or (len(word.text) == 1 and word.text != "I")) and word.lower not in DEGREES
 
 
 def _judge(words: Sequence[_Word], first: int, end: int, text: str) -> bool:
@@ -327,7 +338,8 @@ def _judge(words: Sequence[_Word], first: int, end: int, text: str) -> bool:
     if len(run) == 1 and _is_drug(words, first, end, text):
         score -= SURE
     if len(run) == 1 and run[0].text.isupper():
-        score -= run[0].weight if len(run[0].text) < 5 else int(len(run[0].text) < 8)
+        shouted = first > 0 and words[first - 1].text.isupper() and words[first - 1].lower in english() and run[0].lower in given_names()
+        score -= 0 if shouted else run[0].weight if len(run[0].text) < 5 else int(len(run[0].text) < 8)
     enough = ENOUGH_SMALL - (run[0].weight == SURE and len(run[0].text) > 3 and run[0].lower not in english()) if small else ENOUGH
     return score >= enough
 
@@ -378,6 +390,8 @@ def _before(words: Sequence[_Word], first: int, text: str) -> int:
         return 0
     if before.lower in DEGREES and before.text.isupper() and gap == " ":
         return 2
+    if before.lower in FAMILIES and before.text.islower() and gap == " ":
+        return 3
     if before.lower in CALLINGS:
         return 3 if words[first].weight != POSSIBLE else 1
     if before.lower in RELATIONS or (before.lower == "is" and first > 1 and words[first - 2].lower in RELATIONS | {"name"}):

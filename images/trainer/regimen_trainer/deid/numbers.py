@@ -5,29 +5,86 @@ What has neither a label nor a form of its own is judged in `codes`, after these
 
 import re
 
+from regimen_trainer.deid.lexicon import english
 from regimen_trainer.deid.recognizer import MANY_COLONS, MANY_HYPHENS, recognizer, tag
 
-_PHONE = r"(?:\+?1[-. ]?)?(?:\(\d{3}\)[-. ]?|\d{3}[-. /])\d{3}[-. ]\d{4}(?:,?\s?(?:x|ext\.?|extension)\s?\d+)?\b"
-_DIGIT_CUES = "zero oh four five six seven eight nine double triple"
-_DIGIT_WORD = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple|\d)"
+_PHONE = (
+    r"(?:\+?1[-. ]?)?(?:\(\d{3}\)\s?[-.–]?\s?|\d{3}(?:\s?[-.–/]\s?| ))\d{3}(?:\s?[-.–]\s?| )\d{4}(?:,?\s?(?:x|ext\.?|extension)\s?\d+)?\b"
+)
 _LOOSE = r"(?:\+?\d[\d ().-]{5,18}\d)"
 _SPOKEN_SIGN = r"(?:dot|point|period|underscore|dash|hyphen|minus|plus)"
 _DOMAINS = "com org net edu gov io health info us uk ca de mil biz co med care clinic"
 
 
-def _spoken_number(match: re.Match[str]) -> str:
-    """Six digits or more, most of them said as words: a list of single figures is a series of measurements."""
-    return match[0] if sum(map(str.isdigit, match[0])) > 2 else tag("PHONE")
+_TLD = "com|org|net|edu|gov|io|health|info|us|uk|ca|de|mil|biz|co|me"
+_PROVIDERS = "gmail|yahoo|hotmail|aol|icloud|protonmail|comcast|verizon|msn|ymail|googlemail"
+
+
+def _spoken_mail(match: re.Match[str]) -> str:
+    return match["lead"] + tag("EMAIL")
+
+
+def _mail_at(match: re.Match[str]) -> str:
+    """A local part is no word of English: `enrolled at example.org` has none."""
+    return match[0] if match["local"].lower() in english() else tag("EMAIL")
 
 
 FORMS = (
     recognizer("URL", r"\b(?:https?://|ftp://|www\.)[^\s<>\"'\]]*[\w/]", shapes=("://", "www.")),
-    recognizer("EMAIL", r"[\w.+%-]+\s?@\s?[\w-]+(?:\.[\w-]+)+", shapes=("@",)),
+    recognizer(
+        "EMAIL",
+        r"[\w.+%-]+\s?(?:@|[(\[{<]\s?at\s?[)\]}>])\s?[\w-]+(?:\s?(?:\.|[(\[{<]\s?dot\s?[)\]}>])\s?[\w-]+(?<=[a-z0-9]))+",
+        shapes=("@", "(at)", "[at]", "{at}", "<at>", "( at", "[ at"),
+    ),
+    recognizer("EMAIL", r"(?<![\w.])(?=[\w.+-]*[a-z])[\w.+-]{3,}@(?=[\w-]*[a-z])[\w-]{3,}", shapes=("@",)),
+    recognizer(
+        "EMAIL",
+        rf"\b(?P<local>[\w.+-]+)(?:\s|_)at(?:\s|_)(?:[\w-]+\.)+(?:{_TLD})\b",
+        _mail_at,
+        words="at com org net edu gov io health info us uk ca de mil biz co me",
+        needs=("_at_", " at "),
+    ),
+    recognizer(
+        "EMAIL",
+        rf"(?P<lead>\be-?mail(?:\saddress)?(?:\s(?:is|at|to|of\srecord(?:\sis)?))?:?\s+)(?:[\w.-]+\s+){{1,9}}?(?:at|@)\s+(?:[\w-]+\s+(?:dot|point)\s+)+(?:{_TLD})\b",
+        _spoken_mail,
+        words="email mail",
+    ),
+    recognizer(
+        "EMAIL",
+        rf"(?P<lead>\b(?:to|is|under|via|as|use|uses|by|address|with|contact|reach|write)\s)(?:[\w.-]+\s){{1,7}}?(?:at|@)\s(?:[\w-]+\s(?:dot|point)\s)+(?:{_TLD})\b",
+        _spoken_mail,
+        words="dot point",
+    ),
+    recognizer("EMAIL", rf"\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
+    recognizer(
+        "EMAIL",
+        rf"(?P<lead>\b(?:{_PROVIDERS})(?:\s(?:account|address|handle|username|id|name))*(?:\s(?:is|as|under)|:|=)?\s+)(?=[a-z_.-]*\d)[\w.-]{{4,}}",
+        _spoken_mail,
+        words=_PROVIDERS.replace("|", " "),
+    ),
+    recognizer(
+        "CODE",
+        r"(?P<lead>\b(?:twitter|instagram|insta|facebook|snapchat|tiktok|skype|whatsapp|discord|reddit|telegram|zoom|username|user\sname|screen\s?name|handle|login|user\s?id|gamertag)(?:\s(?:handle|account|name|profile|id|page))*(?:\s(?:is|as|under|was))?[\s:=]+)(?!(?:and|or|for|to|on|with|use|the|is|was|in|of|a)\b)@?(?:(?=[\w.-]*[\d_.])[\w.-]{4,}\w|[a-z]{7,}\b)",
+        lambda match: match["lead"] + tag("CODE"),
+        words="twitter instagram insta facebook snapchat tiktok skype whatsapp discord reddit telegram zoom username user screen screenname handle login gamertag",
+    ),
+    recognizer(
+        "IP",
+        r"\d(?<![\w.]\d)\d{0,2}\.\d{1,3}\.\d{1,3}\.(?:[x*]{1,3})(?!\w)|\b\d{1,3}(?:\[\.\]\d{1,3}){3}\b",
+        shapes=("0.x", "0.*", "0[.]0"),
+    ),
     recognizer(
         "EMAIL",
         rf"\b[\w.-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
         rf"(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?)(?:{_DOMAINS.replace(' ', '|')})\b",
         words="dot point period",
+    ),
+    recognizer("IP", r"\b\d{1,3}(?:\s(?:dot|point)\s\d{1,3}){2,3}\b", words="dot point"),
+    recognizer(
+        "URL",
+        r"(?:\bh\s?t\s?t\s?p(?:\s?s)?\s(?:colon\s)?(?:(?:forward\s)?slash\s){0,2})?(?:\b(?:www|double\su\s?\S*|w\sw\sw)\s(?:dot|point)\s)?\b[\w-]+(?:\s(?:dot|point)\s[\w-]+)*\s(?:dot|point)\s(?:com|org|net|edu|gov|io|info)\b(?:\s(?:forward\s)?slash\s[\w-]+(?:\s(?!(?:and|for|is|to|on|in|where|but|which|with|he|she|the|has|as|at|or|that|was)\b)[\w-]+){0,4})*",
+        words="dot point",
     ),
     recognizer(
         "PHOTO",
@@ -39,6 +96,48 @@ FORMS = (
         "URL",
         r"\b(?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|health|info)\b(?:/[^\s<>\"'\]]*[\w/])?",
         words="com org net edu gov io health info",
+    ),
+    recognizer(
+        "URL",
+        r"\b(?:[a-z0-9-]+\.)+(?:me|ly|gl|tv|us|co|app|dev|online|site|blog|uk|ca|de|link|page|xyz|be|gg|eu|biz|ai)/[^\s<>\"'\]]*[\w/]",
+        shapes=("/",),
+        needs=(
+            ".me/",
+            ".ly/",
+            ".gl/",
+            ".tv/",
+            ".us/",
+            ".co/",
+            ".app/",
+            ".dev/",
+            ".online/",
+            ".site/",
+            ".blog/",
+            ".uk/",
+            ".ca/",
+            ".de/",
+            ".link/",
+            ".page/",
+            ".xyz/",
+            ".be/",
+            ".gg/",
+            ".eu/",
+            ".biz/",
+            ".ai/",
+        ),
+    ),
+    recognizer(
+        "URL",
+        r"\b(?=[a-z0-9-]{3})[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[^\s<>\"'\]]*[\w/]|\b[a-z0-9-]{3,}(?:\.[a-z0-9-]+)*\.(?:example|test|invalid|localhost|local|internal|lan)\b",
+        shapes=("/", ".example", ".test", ".invalid", ".local", ".internal", ".lan"),
+        first=r"\.[a-z]{2,}/|\.(?:example|test|invalid|local|internal|lan)\b",
+    ),
+    recognizer("URL", r"\b(?:https?|hxxps?|ftp)\s?:\s?/?/?\s?[^\s<>\"'\]]+", shapes=("http", "hxxp", "ftp:", "ftp :")),
+    recognizer(
+        "URL",
+        r"\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:app|dev|online|site|blog|biz|xyz|co\.uk|link|page|club|store|shop|care|clinic|hospital|family)\b(?!\.)",
+        words="app dev online site blog biz xyz uk link page club store shop",
+        needs=(".app", ".dev", ".online", ".site", ".blog", ".biz", ".xyz", ".co.uk", ".link", ".page", ".club", ".store", ".shop"),
     ),
     recognizer("IP", r"\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b", shapes=(MANY_COLONS, MANY_HYPHENS)),
     recognizer("IP", r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w.]*\d)", shapes=("0.0.", "0.00.", "0.000.")),
@@ -56,8 +155,23 @@ FORMS = (
     ),
     recognizer(
         "SSN",
-        r"(?<![\w.-])(?:\d{3}([-. ])\d{2}\1\d{4}|[xX*]{3}[-. ]?[xX*]{2}[-. ]?\d{4})(?![\w-])",
-        shapes=("-00-", " 00 ", ".00.", "-xx-", "xxxxx", "***", "xx."),
+        r"(?<![\w.-])(?:\d{3}(\s?[-.–_/]\s?| )\d{2}\1\d{4}|[xX*]{3}[-. ]?[xX*]{2}[-. ]?\d{4})(?![\w-])",
+        shapes=(
+            "000-00-0000",
+            "000–00–0000",
+            "000_00_0000",
+            "000 - 00 - 0000",
+            "000- 00- 0000",
+            "000/00/0000",
+            "000 00 0000",
+            "000.00.0000",
+            "-xx-",
+            "xxxxx",
+            "xx x",
+            "xxx x",
+            "***",
+            "xx.",
+        ),
     ),
     recognizer(
         "SSN",
@@ -66,12 +180,20 @@ FORMS = (
         words="ssn ss social",
     ),
     recognizer(
-        "SSN",
-        rf"(?P<label>\b(?:SSN|social(?:\s+security)?)(?:\s+(?:number|is|was|of))*[\s:]+){_DIGIT_WORD}(?:[\s,-]+{_DIGIT_WORD}){{3,}}\b",
-        lambda match: match["label"] + tag("SSN"),
-        words="ssn social",
+        "PHONE",
+        rf"(?<![\w.-]){_PHONE}",
+        shapes=("000-0000", "000.0000", "000 0000", "000–0000", "000 - 0000", "000 . 0000", "000- 0000", "000. 0000"),
     ),
-    recognizer("PHONE", rf"(?<![\w.-]){_PHONE}", shapes=("000-0000", "000.0000", "000 0000")),
+    recognizer(
+        "PHONE",
+        r"(?<![\w-])(?:1[-. ])?8\d\d[-. ](?=[A-Z0-9-]*[A-Z]{3})[A-Z0-9]{2,}(?:-[A-Z0-9]+)*\b(?<=[A-Z0-9-]{7})",
+        shapes=("000-", "000 "),
+        flags=0,
+        first=r"8\d\d[-. ][A-Z0-9-]*[A-Z]{3}",
+    ),
+    recognizer(
+        "PHONE", r"(?<![\w.])(?<!\d )x\s?\d{4,5}\b(?!\s?(?:mg|ml|mcg|cm|mm|units|times)\b|[.,/]\d)", shapes=("x0000", "x 0000"), flags=0
+    ),
     recognizer("PHONE", r"(?<![\w.-])\+(?=(?:[ .()-]*\d){8})\d{1,3}(?:[ .-]?\(?\d{1,4}\)?){2,5}\b(?<=\d)", shapes=("+0",)),
     recognizer(
         "PHONE",
@@ -84,7 +206,13 @@ FORMS = (
         lambda match: match[0] if len(re.sub(r"\D", "", match[0])) < 7 else match["label"] + tag("PHONE"),
         words="phone tel telephone cell mobile pager beeper call called text texted dial reach reached number",
     ),
-    recognizer("PHONE", rf"\b{_DIGIT_WORD}(?:[\s,-]+{_DIGIT_WORD}){{5,}}\b", _spoken_number, words=_DIGIT_CUES),
+    recognizer(
+        "VEHICLE",
+        r"[A-HJ-NPR-Z0-9](?<!\w.)(?=[A-HJ-NPR-Z -]*\d[A-HJ-NPR-Z -]*\d[A-HJ-NPR-Z -]*\d)(?=(?:[A-HJ-NPR-Z0-9][ -]?){16}[A-HJ-NPR-Z0-9]?\b)[A-HJ-NPR-Z0-9]{1,12}(?:[ -][A-HJ-NPR-Z0-9]{2,12}){1,5}\b",
+        lambda match: tag("VEHICLE") if len(re.sub(r"\W", "", match[0])) == 17 and re.search(r"[A-Z]", match[0]) else match[0],
+        words="vin vehicle car truck van suv",
+        flags=0,
+    ),
     recognizer(
         "VEHICLE",
         r"[A-HJ-NPR-Z0-9](?<!\w.)[A-HJ-NPR-Z0-9]{16}\b",
@@ -97,8 +225,8 @@ FORMS = (
 UNLABELLED = (
     recognizer(
         "MEMBER",
-        r"\b[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-?[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d-?[AC-HJKMNP-RT-Y]{2}\d{2}\b",
-        words="mbi medicare member beneficiary hicn",
+        r"\b[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d[- ]?[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d[- ]?[AC-HJKMNP-RT-Y]{2}\d{2}\b",
+        words="mbi medicare member beneficiary hicn id insurance subscriber card coverage policy",
         flags=0,
     ),
     recognizer("DEVICE", r"\(01\)\d{14}(?:\(\d{2}\)[\w-]+)*", shapes=("(00)",)),
