@@ -17,7 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
-STAGES = {"reading": "read and validate", "de-identifying": "de-identify", "splitting": "group and split", "writing": "map and write"}
+STAGES = {
+    "reading": "read and validate",
+    "de-identifying": "de-identify",
+    "comparing": "find near-duplicates",
+    "splitting": "group and split",
+    "writing": "map and write",
+}
 SHARED = ("read and validate", "group and split", "map and write")
 MIB = 1 << 20
 

@@ -98,12 +98,13 @@ def residual(spec: TrainingDatasetSpec, outcome: Outcome) -> None:
 
 
 def held_out(name: SourceName, source: SourceOutcome, split: bool, outcome: Outcome) -> None:
-    """Some rows are held out; what a person should know of the split is said."""
+    """Some rows are held out and some are not; what a person should know of the split is said."""
     bench, shape = outcome.bench, source.shape
-    if split and not bench.one(f"SELECT count(*) FROM rows_{name} WHERE side = 1"):
-        raise InputError(
-            f"split.testFraction: no {name} could be held out; raise it, raise nearDuplicates, group by a column with more values, or give more rows"
-        )
+    for side, empty in ((1, "could be held out; raise it"), (0, "are left to train on; lower it")) if split else ():
+        if not bench.one(f"SELECT count(*) FROM rows_{name} WHERE side = {side}"):
+            raise InputError(
+                f"split.testFraction: no {name} {empty}, raise nearDuplicates, group by a column with more values, or give more rows"
+            )
     if split and not shape.group:
         outcome.warnings.append(
             f"sources.{name}.split.groupBy is empty: rows of one patient may stand on both sides; name a column if there is one"

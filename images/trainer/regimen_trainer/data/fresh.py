@@ -28,6 +28,7 @@ def deidentify(
         spec.deidentify.method == "SafeHarbor",
     )  # fmt: skip
     fresh = int(bench.one(f"SELECT count(*) FROM judged_{name} WHERE reason IS NULL AND fresh"))
+    told(f"de-identifying {name}: 0 of {fresh} rows")
     texts = clean(bench, shape, recipe, processes, lambda done: told(f"de-identifying {name}: {done} of {fresh} rows"))
     source.texts = texts
     if fresh:

@@ -95,8 +95,7 @@ def _stages(
     _count(outcome, memory)
     checks.residual(spec, outcome)
     for name, source in outcome.sources.items():
-        means.told(f"splitting {name}")
-        _place(bench, spec, source, memory, split)
+        _place(bench, spec, source, memory, split, means.told)
         checks.held_out(name, source, split, outcome)
     _remember(bench, memory)
     for task in spec.tasks:
@@ -209,14 +208,16 @@ def _count(outcome: Outcome, memory: Memory) -> None:
     outcome.changed = memory.count("changed", {"rows": sum(text.changed for text in texts)})["rows"]
 
 
-def _place(bench: Workbench, spec: TrainingDatasetSpec, source: SourceOutcome, memory: Memory, split: bool) -> None:
+def _place(
+    bench: Workbench, spec: TrainingDatasetSpec, source: SourceOutcome, memory: Memory, split: bool, told: Callable[[str], None]
+) -> None:
     """rows_<source>: what is used, in order, each with its side."""
     name, texts = source.shape.source, source.texts
     assert texts is not None
     first = int(bench.one(f"SELECT count(*) FROM all_{name}")) - (texts.offsets.size - 1)
     fresh = Fresh(texts.values(), texts.offsets, first, lambda ids: _comparable(bench, source.shape, ids))
     source.placed = place(
-        bench, source.shape, spec.split.near_duplicates, spec.split.test_fraction if split else None, spec.split.seed, fresh
+        bench, source.shape, spec.split.near_duplicates, spec.split.test_fraction if split else None, spec.split.seed, fresh, told
     )
     _keep_pairs(bench, name, source.placed, memory)
     bench.run(

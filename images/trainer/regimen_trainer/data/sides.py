@@ -47,9 +47,19 @@ def prefixes(values: similar.Grams, offsets: Offsets, common: NDArray[np.uint8],
     return pa.table({"size": pa.array(np.diff(offsets).astype(np.int32)), "prefix": lists, **words})
 
 
-def place(bench: Workbench, shape: Shape, threshold: float, test_fraction: float | None, seed: int, fresh: "Fresh") -> Placed:
+def place(
+    bench: Workbench,
+    shape: Shape,
+    threshold: float,
+    test_fraction: float | None,
+    seed: int,
+    fresh: "Fresh",
+    told: Callable[[str], None],
+) -> Placed:
     """Make sides_<source> (seq, side); rows that are new on a side are in `new_ledger`. Without a fraction all rows train."""
+    told(f"comparing {shape.source}")
     found = _near(bench, shape, threshold, fresh)
+    told(f"splitting {shape.source}")
     rows = _rows(bench, shape, found.pairs, seed)
     everything = np.where(rows.side == Side.NEW, Side.TRAIN, rows.side).astype(np.int8)
     side = everything if test_fraction is None else assign(rows, test_fraction)
