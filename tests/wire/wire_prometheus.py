@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from regimen_cluster.host import attempt
 from regimen_cluster.layout import cache_root
 
-CONFIG = """global: {{scrape_interval: 100ms, scrape_timeout: 100ms}}
+CONFIG = """global: {{scrape_interval: 1s, scrape_timeout: 1s}}
 scrape_configs: [{{job_name: cards, static_configs: [{{targets: ["127.0.0.1:{port}"]}}]}}]
 """
 
