@@ -5,9 +5,6 @@ pytest --confcutdir tests/images tests/images
 
 import json
 import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -15,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from regimen.store import Store, StoreUnavailableError
+from bucket_server import bucket_server
 
 WORDS = [
     "knee",
@@ -93,35 +90,8 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     program = next(cache.glob("go-*/versitygw"), None)
     if program is None:
         pytest.fail(f"no versitygw below {cache}: bring a cluster up once (make cluster-up), or set REGIMEN_CACHE")
-    folder = tmp_path_factory.mktemp("s3")
-    for part in ("objects", "meta"):
-        (folder / part).mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        "REGIMEN_S3_ENDPOINT": f"http://127.0.0.1:{port}", "REGIMEN_S3_BUCKET": "regimen",
-        "AWS_ACCESS_KEY_ID": "image", "AWS_SECRET_ACCESS_KEY": "image-secret", "AWS_REGION": "us-east-1",
-    }  # fmt: skip
-    argv = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", "--sidecar", folder / "meta", folder / "objects"]
-    secrets = {"ROOT_ACCESS_KEY": "image", "ROOT_SECRET_KEY": "image-secret"}
-    with subprocess.Popen(argv, env={**os.environ, **secrets}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as gateway:
-        try:
-            _wait_for(Store.from_env(environment))
-            yield environment
-        finally:
-            gateway.terminate()
-
-
-def _wait_for(store: Store) -> None:
-    for _ in range(100):
-        try:
-            store.ensure_bucket()
-        except StoreUnavailableError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("versitygw does not answer")
+    with bucket_server(program, tmp_path_factory.mktemp("s3")) as environment:
+        yield environment
 
 
 @pytest.fixture(autouse=True, scope="session")

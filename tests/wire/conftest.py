@@ -2,9 +2,7 @@
 
 import json
 import os
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +14,10 @@ from plan_builders import AT, SETTINGS
 from wire_world import Wire
 
 import regimen_cluster
+from bucket_server import bucket_server
 from regimen.act.cluster import Cluster
 from regimen.act.reconcile import Reconciler
-from regimen.store import Store, StoreUnavailableError
+from regimen.store import Store
 
 ROOT = Path(__file__).parents[2]
 NAME = os.environ.get("REGIMEN_WIRE_CLUSTER", "wire")
@@ -57,37 +56,8 @@ def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None) -> subp
 @pytest.fixture(scope="session")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment of a versitygw on the loopback."""
-    folder = tmp_path_factory.mktemp("s3")
-    for part in ("objects", "meta"):
-        (folder / part).mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        "REGIMEN_S3_ENDPOINT": f"http://127.0.0.1:{port}", "REGIMEN_S3_BUCKET": "regimen",
-        "AWS_ACCESS_KEY_ID": "wire", "AWS_SECRET_ACCESS_KEY": "wire-secret", "AWS_REGION": "us-east-1",
-    }  # fmt: skip
-    argv = [str(regimen_cluster.program_path("versitygw")), "--port", f"127.0.0.1:{port}", "--quiet", "posix",
-            "--sidecar", str(folder / "meta"), str(folder / "objects")]  # fmt: skip
-    secrets = {"ROOT_ACCESS_KEY": "wire", "ROOT_SECRET_KEY": "wire-secret"}
-    with subprocess.Popen(argv, env={**os.environ, **secrets}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as gateway:
-        try:
-            _wait_for(Store.from_env(environment))
-            yield environment
-        finally:
-            gateway.terminate()
-
-
-def _wait_for(store: Store) -> None:
-    for _ in range(100):
-        try:
-            store.ensure_bucket()
-        except StoreUnavailableError:
-            time.sleep(0.1)
-        else:
-            store.verify_conditional_writes()
-            return
-    raise AssertionError("versitygw does not answer")
+    with bucket_server(regimen_cluster.program_path("versitygw"), tmp_path_factory.mktemp("s3")) as environment:
+        yield environment
 
 
 @pytest.fixture

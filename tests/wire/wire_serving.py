@@ -8,10 +8,12 @@ from plan_builders import AT, answers
 from wire_world import Countdown, CountedCluster, CountedStore, Stopped, Wire
 
 from regimen.act.cluster import Cluster, Object
+from regimen.act.http import Peers
 from regimen.act.parts import DELETION_COST
 from regimen.act.reconcile import Reconciler
 from regimen.plan.router import routing_name
 from regimen.spec.routing import ArmState, Evidence, RouterState, Routing
+from regimen.stats.guardrails import Measured
 from regimen.store import Store
 
 SINCE = "2026-11-01T06:00:00Z"
@@ -32,6 +34,7 @@ class Routers:
     """Routers that carry out whatever the ConfigMap says, and a feedback service that knows what a test lets it know."""
 
     cluster: Cluster
+    prometheus: Peers
     evidence_is: str = "missing"
     off: set[str] = field(default_factory=set)
     """Versions of which the candidate's weight was seen to be 0."""
@@ -50,6 +53,10 @@ class Routers:
 
     namespace: str = ""
 
+    def measured(self, query: str) -> Measured:
+        """Prometheus is real."""
+        return self.prometheus.measured(query)
+
     def evidence(self, namespace: str, service: str, epoch: str, key: str) -> Evidence | None:
         if self.evidence_is == "missing":
             return None
@@ -67,7 +74,7 @@ class Serving:
 
     def __init__(self, wire: Wire) -> None:
         self.wire, self.clock, self.countdown = wire, Clock(), Countdown()
-        self.routers = Routers(wire.cluster, namespace=wire.namespace)
+        self.routers = Routers(wire.cluster, Peers("", wire.settings.prometheus_url), namespace=wire.namespace)
         self.numbers = itertools.count()
         self.least = 99
         self.operator = self.new_operator(wire.store)

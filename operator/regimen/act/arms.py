@@ -26,6 +26,7 @@ from regimen.spec.rollout import ModelRolloutSpec
 from regimen.spec.routing import Evidence, RouterState, Routing
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
+from regimen.stats.guardrails import Measured
 from regimen.store import Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -135,19 +136,18 @@ class ServiceArms:
             to_size=size,
             keys=self._keys(owner.namespace, service) if service else None,
             room=_room(service, size, *card_loads(self.cluster, service_owner, service)) if surges and service and service_owner else 0,
-            measured=self._measured(spec) if judged and memory is not None else {},
+            measured=self._measured(spec) if judged and not spec.undo else {},
             usual=self._evidence(service_owner, "-") if new and service_owner else None,
             serving_since=known.since,
             paired=self.comparisons.facts(owner, spec, version, stable_ref) if compares else None,
         )
 
-    def _measured(self, spec: ModelRolloutSpec) -> dict[str, float]:
+    def _measured(self, spec: ModelRolloutSpec) -> dict[str, Measured]:
         """What Prometheus answers to the guardrails that ask it."""
         if not self.settings.prometheus_url:
             return {}
         asked = {rail.label: rail.prometheus.query for rail in spec.analysis.guardrails if rail.prometheus is not None}
-        found = {label: self.peers.measured(query) for label, query in asked.items()}
-        return {label: value for label, value in found.items() if value is not None}
+        return {label: self.peers.measured(query) for label, query in asked.items()}
 
     def _taken_up(self, namespace: str, rollout: str) -> ModelServiceSpec | None:
         """The service as the rollout under way took it up."""

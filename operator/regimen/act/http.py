@@ -8,6 +8,7 @@ import httpx
 from pydantic import ValidationError
 
 from regimen.spec.routing import Evidence, RouterState
+from regimen.stats.guardrails import Measured
 
 log = logging.getLogger(__name__)
 AGENT_PORT = 9100
@@ -46,29 +47,46 @@ class Peers:
             log.warning("feedback service does not answer: %s", error)
             return None
 
-    def measured(self, query: str) -> float | None:
-        """What a PromQL query gives: a scalar, or a vector of one series. None: no answer, no number, or several; logged."""
+    def measured(self, query: str) -> Measured:
+        """What a PromQL query gives: a scalar, or a vector of one series; else why there is no number, also logged."""
         try:
             answer = self._http.get(f"{self.prometheus_url}/api/v1/query", params={"query": query})
-            answer.raise_for_status()
-            return one_number(answer.json())
+            found = read_answer(answer.status_code, answer.json())
         except (httpx.HTTPError, ValueError) as error:
-            log.warning("Prometheus gives no number: %s", error)
-            return None
+            remedy = "bring it back, or correct the chart's prometheus.url"
+            found = Measured(None, f"Prometheus at {self.prometheus_url} does not answer ({type(error).__name__}); {remedy}")
+        if found.value is None:
+            log.warning("guardrail %s: %s", query, found.lack)
+        return found
 
 
-def one_number(answer: Any) -> float:
-    """The number in Prometheus' answer to an instant query. Raises ValueError where it is not just one.
+def read_answer(status: int, answer: Any) -> Measured:
+    """The number in Prometheus' answer to an instant query, or why there is none.
 
-    >>> one_number({"data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "71"]}]}})
-    71.0
+    >>> read_answer(200, {"data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "71"]}]}})
+    Measured(value=71.0, lack='', refused=False)
+    >>> read_answer(200, {"data": {"resultType": "vector", "result": []}}).lack
+    'the query gives no value; see that what it asks for is scraped'
     """
+    if status != 200 or not isinstance(answer, dict):
+        error = answer if isinstance(answer, dict) else {}
+        said = str(error.get("error", ""))[:120]
+        if error.get("errorType") == "bad_data":
+            return Measured(
+                None, f"Prometheus refuses the query ({said}); abort, and begin another rollout with it corrected", refused=True
+            )
+        return Measured(None, f"Prometheus answers with status {status} ({said or 'no reason'}); see its log")
     try:
-        data = answer["data"]
-        results = [data["result"]] if data["resultType"] == "scalar" else [series["value"] for series in data["result"]]
-        (number,) = (float(value) for _, value in results)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the query gives no single number ({type(error).__name__}); aggregate it, for example with max(…)") from error
-    if not isfinite(number):
-        raise ValueError(f"the query gives {number}")
-    return number
+        kind, result = answer["data"]["resultType"], answer["data"]["result"]
+        if kind == "vector" and len(result) != 1:
+            return Measured(None, _not_one(len(result)))
+        value = float((result if kind == "scalar" else result[0]["value"])[1])
+    except (KeyError, TypeError, ValueError, IndexError):
+        return Measured(None, "the query gives no number; abort, and begin another rollout with one that gives a scalar or one series")
+    return Measured(value) if isfinite(value) else Measured(None, f"the query gives {value}, which is no figure to compare")
+
+
+def _not_one(series: int) -> str:
+    if series == 0:
+        return "the query gives no value; see that what it asks for is scraped"
+    return f"the query gives {series} series; abort, and begin another rollout with one figure, for example max(…)"

@@ -28,6 +28,8 @@ Object = dict[str, Any]
 ENDED = frozenset({RolloutPhase.PROMOTED, RolloutPhase.ROLLED_BACK, RolloutPhase.INVALID})
 EVERY = 1.0
 """Seconds between two looks."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 1 says that the rollout was not promoted."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -96,7 +98,10 @@ def status(name: str, watch: bool, namespace: str | None, context: str | None) -
     if not watch:
         console().print(render(where.rollout(name)))
         return
-    phase = _follow(where, name)
+    try:
+        phase = _follow(where, name)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
     if phase != RolloutPhase.PROMOTED:
         raise SystemExit(1)
 

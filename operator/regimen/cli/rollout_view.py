@@ -153,8 +153,18 @@ def axis(effect: float, low: float, high: float, reach: float) -> str:
 
 def _guardrails(status: Object) -> list[Any]:
     rails = (status.get("verdict") or {}).get("guardrails") or []
-    lines: list[Any] = [Text.assemble((f"{rail['state']:<7}", STATES.get(rail["state"], "")), " ", rail["message"]) for rail in rails]
-    return [*lines, Text()] if lines else []
+    rows = [(Text(rail["state"], STATES.get(rail["state"], "")), Text(rail["message"])) for rail in rails]
+    return [_hanging(rows), Text()] if rows else []
+
+
+def _hanging(rows: list[tuple[Text, Text]]) -> Table:
+    """What begins a row stays alone in its column, however narrow the terminal."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _power(status: Object) -> list[Any]:
@@ -165,7 +175,8 @@ def _power(status: Object) -> list[Any]:
 
 
 def _history(status: Object, last: int = 8) -> list[Any]:
-    return [Text(f"{entry['at']}  {entry['what']}", "dim") for entry in (status.get("history") or [])[-last:]]
+    rows = [(Text(entry["at"], "dim"), Text(entry["what"], "dim")) for entry in (status.get("history") or [])[-last:]]
+    return [_hanging(rows)] if rows else []
 
 
 def history_table(service: Object, rollouts: list[Object]) -> Table:

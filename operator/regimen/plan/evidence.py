@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from regimen.plan.memory import EvidencePoint
+from regimen.plan.memory import EvidencePoint, Memory
 from regimen.plan.rollout_facts import Context
 from regimen.spec.rollout import Analysis, ArmFigures, Arms, Metric, Verdict
 from regimen.spec.routing import ArmEvidence, Evidence
+from regimen.stats.guardrails import Measured, read_query
 from regimen.stats.metrics import measure
 from regimen.stats.primary import Group
 from regimen.stats.verdict import Judgement, judge, watch
@@ -47,7 +48,7 @@ def judge_evidence(
     elapsed: float,
     candidate_share: float,
     pairs: Sequence[Group] = (),
-    measured: Mapping[str, float] | None = None,
+    measured: Mapping[str, Measured] | None = None,
 ) -> Weighed:
     """In the analysis step: promote, roll back or go on; see `regimen.stats.verdict.judge`."""
     return _weighed(
@@ -64,7 +65,7 @@ def watch_evidence(
     analysis: Analysis,
     looks_taken: int,
     candidate_share: float,
-    measured: Mapping[str, float] | None = None,
+    measured: Mapping[str, Measured] | None = None,
 ) -> Weighed:
     """In every other step: only what must stop a rollout; see `regimen.stats.verdict.watch`."""
     return _weighed(watch(candidate, stable, analysis, looks_taken=looks_taken, candidate_share=candidate_share, measured=measured))
@@ -85,13 +86,27 @@ def evidence_missing(context: Context) -> tuple[str, str] | None:
             f"serviceRef.name: {context.service_owner.name} draws no answers for audit, and labels that people chose to give show nothing "
             "for certain; set its feedback.auditFraction, to 1 where every answer is labelled",
         )
-    query = next((rail for rail in analysis.guardrails if rail.prometheus is not None), None)
-    if query is not None and not context.settings.prometheus_url:
+    queries = [rail.label for rail in analysis.guardrails if rail.prometheus is not None]
+    if queries and not context.settings.prometheus_url:
         return (
             "NoPrometheus",
-            f"analysis.guardrails: {query.label} asks Prometheus, whose address the chart does not have; set prometheus.url",
+            f"analysis.guardrails: {queries[0]} asks Prometheus, whose address the chart does not have; set prometheus.url",
         )
-    return None
+    refused = [f"{label}: {said.lack}" for label in queries if (said := context.facts.measured.get(label)) is not None and said.refused]
+    return ("QueryRefused", f"analysis.guardrails: {refused[0]}") if refused else None
+
+
+def unmeasured(context: Context) -> str:
+    """Guardrails that asked Prometheus and got no number, each with its remedy; empty where there is none."""
+    if context.spec.undo:
+        return ""
+    readings = [read_query(rail, context.facts.measured) for rail in context.spec.analysis.guardrails if rail.prometheus is not None]
+    return "; ".join(reading.says for reading in readings if reading.state == "Silent")
+
+
+def unwatched(context: Context, memory: Memory) -> str:
+    """Why the analysis, though passed, moves nothing more now: a guardrail is silent. A person's word is not held back."""
+    return unmeasured(context) if memory.passed and not memory.by_hand and memory.outcome is None else ""
 
 
 def arms_status(

@@ -8,6 +8,7 @@ from regimen.plan.actions import Action, Apply, Plan, Put, Scale, SetFinalizer
 from regimen.plan.commands import last_exchange, refuse_after_end, take_up
 from regimen.plan.common import FINALIZER, Owner, Settings
 from regimen.plan.comparison import comparison
+from regimen.plan.evidence import unwatched
 from regimen.plan.exchange import Done, Hold, next_move
 from regimen.plan.memory import Memory, memory_map
 from regimen.plan.rollout_begin import begin
@@ -113,18 +114,18 @@ def _advance(context: Context, memory: Memory) -> tuple[Memory, str]:
         memory = weigh(context, memory)
     if memory.outcome is None:
         memory = _deadline(context, memory)
-    if memory.outcome is None and not context.paused(memory):
+    if memory.outcome is None and not context.paused(memory) and not unwatched(context, memory):
         memory = _next_step(context, memory)
     return memory, ""
 
 
 def _deadline(context: Context, memory: Memory) -> Memory:
-    """A replica that takes too long to exchange; a pause stops the clock."""
+    """A replica that takes too long to exchange; a pause stops the clock, and so does a guardrail that is silent after the analysis."""
     step = current_step(context.spec, memory)
     limit = parse_duration(context.spec.progress_deadline)
     if step is None or step.set_replicas is None:
         return memory
-    if context.paused(memory):
+    if context.paused(memory) or unwatched(context, memory):
         return memory.model_copy(update={"moved_at": context.now})
     if context.now - memory.moved_at <= limit:
         return memory

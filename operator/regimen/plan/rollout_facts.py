@@ -14,6 +14,7 @@ from regimen.spec.rollout import ModelRolloutSpec, Step
 from regimen.spec.routing import Evidence, RouterState, Routing
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec
+from regimen.stats.guardrails import Measured
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class RolloutFacts:
     """Names the service's API keys."""
     room: int = 0
     """Free places for a replica, by slices and by memory."""
-    measured: Mapping[str, float] = field(default_factory=dict)
-    """What Prometheus answers to guardrails' queries, by their names; one that gave no number is missing."""
+    measured: Mapping[str, Measured] = field(default_factory=dict)
+    """What Prometheus answers to guardrails' queries, by their names."""
     usual: Evidence | None = None
     """What is known of the service outside rollouts, for the estimate of power; asked only before a rollout has evidence of its own."""
     serving_since: float | None = None

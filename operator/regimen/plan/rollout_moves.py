@@ -1,6 +1,7 @@
 """The moves of a rollout: which routing, then which replica; and how it ends either way."""
 
 from regimen.plan.actions import Action, Apply, Create, Put, Scale
+from regimen.plan.evidence import unwatched
 from regimen.plan.exchange import ArmFacts, Done, Hold, Move, candidate_share, next_move
 from regimen.plan.memory import Memory
 from regimen.plan.progress import span
@@ -43,6 +44,8 @@ def _held_back(context: Context, memory: Memory) -> str | None:
         return None
     if memory.outcome is None and context.paused(memory):
         return "paused"
+    if why := unwatched(context, memory):
+        return why
     if memory.outcome is None and memory.lent_since is not None:
         return "training has borrowed a card of this service"
     step = current_step(context.spec, memory)

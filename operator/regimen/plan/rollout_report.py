@@ -3,7 +3,7 @@
 from regimen.plan.actions import Action, Event, Plan, SetFinalizer, Verdict
 from regimen.plan.common import FINALIZER, Owner
 from regimen.plan.comparison import comparison_says
-from regimen.plan.evidence import arms_status
+from regimen.plan.evidence import arms_status, unmeasured
 from regimen.plan.exchange import Done, Hold
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import Context, RolloutFacts, current_step
@@ -34,7 +34,7 @@ def plain(
 def report(context: Context, before: Memory, memory: Memory, actions: tuple[Action, ...], hold: Hold | Done) -> Plan:
     """A rollout under way, or one that ends with this pass."""
     phase = _phase(context, memory)
-    message = _message(context, memory, hold)
+    message = _with_lack(context, memory, _message(context, memory, hold))
     failed = phase in {RolloutPhase.ROLLED_BACK, RolloutPhase.INVALID}
     reason = memory.reason if memory.outcome == "RollBack" else phase.value
     conditions = (
@@ -128,6 +128,12 @@ def _message(context: Context, memory: Memory, hold: Hold | Done) -> str:
     if context.facts.evidence is None and memory.evidence_since is not None:
         return f"step {number} of {total}: the feedback service cannot be asked; nothing is promoted meanwhile"
     return f"step {number} of {total}" + (f": {hold.reason}" if isinstance(hold, Hold) else "")
+
+
+def _with_lack(context: Context, memory: Memory, message: str) -> str:
+    """A guardrail without a number is said from the first step on, long before promotion has to wait for it."""
+    lack = unmeasured(context) if memory.outcome is None else ""
+    return message if not lack or lack in message else f"{message}; promotion waits: {lack}"
 
 
 def end_of(memory: Memory) -> RolloutPhase:

@@ -6,6 +6,7 @@ from regimen.plan.power import estimate
 from regimen.plan.rollout_facts import Context, current_step
 from regimen.spec.meta import parse_duration
 from regimen.spec.rollout import Arms
+from regimen.spec.routing import ArmEvidence
 
 KEPT_PER_RUN = 100
 """Points of evidence kept over maxDuration, besides looks."""
@@ -18,8 +19,10 @@ def weigh(context: Context, memory: Memory) -> Memory:
     if memory.evidence_since is None and on_candidate and facts.applied:
         memory = memory.model_copy(update={"evidence_since": context.now})
     memory = _say_power(context, _follow_epoch(context, memory))
-    if memory.evidence_since is None or facts.evidence is None or routing is None or routing.candidate is None:
+    if memory.evidence_since is None or routing is None or routing.candidate is None:
         return _time_is_up(context, memory)
+    if facts.evidence is None:
+        return _time_is_up(context, _watch_queries(context, memory))
     stable, candidate = find_arm(facts.evidence, memory.stable_ref), find_arm(facts.evidence, context.spec.to_ref.name)
     analysis, share, step = context.spec.analysis, routing.candidate.weight / 100, current_step(context.spec, memory)
     before = memory.looks_taken
@@ -37,10 +40,19 @@ def weigh(context: Context, memory: Memory) -> Memory:
     return memory
 
 
+def _watch_queries(context: Context, memory: Memory) -> Memory:
+    """While the feedback service is silent, guardrails that ask Prometheus roll back all the same."""
+    candidate, stable = ArmEvidence(version=context.spec.to_ref.name), ArmEvidence(version=memory.stable_ref)
+    verdict = watch_evidence(candidate, stable, context.spec.analysis, memory.looks_taken, 0.0, context.facts.measured).verdict
+    if verdict.decision != "RollBack":
+        return memory
+    return memory.model_copy(update={"verdict": verdict}).rolling_back(context.iso, context.now, "NotPromoted", verdict.reason)
+
+
 def _time_is_up(context: Context, memory: Memory) -> Memory:
     """Without evidence nothing is judged, and maxDuration ends the analysis all the same."""
     step, limit = current_step(context.spec, memory), context.spec.analysis.max_duration
-    if step is None or step.analysis is None or context.now - memory.step_since < parse_duration(limit):
+    if memory.outcome is not None or step is None or step.analysis is None or context.now - memory.step_since < parse_duration(limit):
         return memory
     return memory.rolling_back(
         context.iso, context.now, "NotPromoted", f"Undecided after maxDuration {limit}: the feedback service cannot be asked"

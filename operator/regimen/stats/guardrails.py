@@ -23,6 +23,18 @@ POINT: frozenset[Metric] = frozenset({"errorRate", "unparseableRate", *QUANTILES
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What Prometheus says to a query. value: its one number; None: there is none, and `lack` says why and what to do.
+
+    refused: it cannot read the query, so asking again will not help.
+    """
+
+    value: float | None
+    lack: str = ""
+    refused: bool = False
+
+
+@dataclass(frozen=True)
 class Reading:
     """What one guardrail says. excess: how far beyond the limit (0 or less: within), in the metric's unit; None: it cannot speak.
 
@@ -53,7 +65,12 @@ def bound_of(rail: Guardrail) -> Literal["Point", "Harm"]:
 
 
 def read(
-    rail: Guardrail, candidate: ArmEvidence, stable: ArmEvidence, alpha: float, positive: str, measured: Mapping[str, float] | None = None
+    rail: Guardrail,
+    candidate: ArmEvidence,
+    stable: ArmEvidence,
+    alpha: float,
+    positive: str,
+    measured: Mapping[str, Measured] | None = None,
 ) -> Reading:
     """Judge one guardrail. A comparison needs minSamples in both arms, a `max` those of the candidate alone.
 
@@ -65,7 +82,7 @@ def read(
     'errorRate is 0.05 over 200 samples, allowed is 0.01'
     """
     if rail.metric is None:
-        return _read_query(rail, measured or {})
+        return read_query(rail, measured or {})
     ours, theirs = (measure(rail.metric, arm, positive) for arm in (candidate, stable))
     needed = [ours] if rail.max is not None else [ours, theirs]
     if ours is None or any(figure is None or figure.samples < rail.min_samples for figure in needed):
@@ -85,12 +102,18 @@ def read(
     return Reading(rail.label, excess, excess >= boundary * spread, says)
 
 
-def _read_query(rail: Guardrail, measured: Mapping[str, float]) -> Reading:
-    value = measured.get(rail.label)
-    if value is None or value != value:
-        return Reading(rail.label, None, False, f"{rail.label}: Prometheus gives no value")
-    excess = value - (rail.max or 0.0)
-    return Reading(rail.label, excess, excess > 0, f"{rail.label} is {value:.4g}, allowed is {rail.max:g}")
+def read_query(rail: Guardrail, measured: Mapping[str, Measured]) -> Reading:
+    """Judge a guardrail that asks Prometheus. One that was not asked is silent, too.
+
+    >>> rail = Guardrail.model_validate({"name": "heat", "prometheus": {"query": "max(celsius)"}, "max": 83})
+    >>> read_query(rail, {"heat": Measured(91.0)}).says
+    'heat is 91, allowed is 83'
+    """
+    found = measured.get(rail.label, Measured(None, "Prometheus is not asked; set the chart's prometheus.url"))
+    if found.value is None:
+        return Reading(rail.label, None, False, f"{rail.label}: {found.lack}")
+    excess = found.value - (rail.max or 0.0)
+    return Reading(rail.label, excess, excess > 0, f"{rail.label} is {found.value:g}, allowed is {rail.max:g}")
 
 
 def _limit(rail: Guardrail, stable: Figure | None) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from typing import Literal
 from regimen.spec.meta import parse_duration
 from regimen.spec.rollout import Analysis, GuardrailReading, Verdict
 from regimen.spec.routing import ArmEvidence
-from regimen.stats.guardrails import Reading, read
+from regimen.stats.guardrails import Measured, Reading, read
 from regimen.stats.metrics import better_sign
 from regimen.stats.primary import Group, live_effect, paired_effect
 from regimen.stats.proportions import Effect, harmful, repeated_interval, superior
@@ -88,7 +88,7 @@ class Case:
     elapsed: float
     candidate_share: float | None
     pairs: Sequence[Group] = ()
-    measured: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, Measured] = field(default_factory=dict)
 
     @cached_property
     def is_paired(self) -> bool:
@@ -281,7 +281,7 @@ def judge(
     elapsed: float,
     candidate_share: float | None,
     pairs: Sequence[Group] = (),
-    measured: Mapping[str, float] | None = None,
+    measured: Mapping[str, Measured] | None = None,
 ) -> Judgement:
     """Decide. Call it while the analysis step is under way, and store `look` before acting on the decision.
 
@@ -307,7 +307,7 @@ def watch(
     *,
     looks_taken: int = 0,
     candidate_share: float | None = None,
-    measured: Mapping[str, float] | None = None,
+    measured: Mapping[str, Measured] | None = None,
 ) -> Judgement:
     """Only what must stop a rollout at any step, before and after the analysis: split, guardrails, harm.
 

@@ -321,17 +321,24 @@ class World:
         raise AssertionError(f"no end in sight: {self.phases[-1]}, {plan.status.message}")
 
 
-def until(live: World, phase: RolloutPhase) -> None:
-    """Fault-free passes until a phase is said."""
-    for _ in range(200):
-        live.kubelet()
-        live.all_ready()
-        live.routers_take_up()
-        live.run()
+def until(live: World, phase: RolloutPhase, passes: int = 300, seconds: float = 30) -> None:
+    """Fault-free passes, so many seconds apart, until a phase is said."""
+    for _ in range(passes):
+        go(live, 1, seconds)
         if live.phases[-1] is phase:
             return
-        live.now += 30
-    raise AssertionError(f"never {phase}")
+    raise AssertionError(f"never {phase}: {live.phases[-1]}")
 
 
-__all__ = ["CANDIDATE", "ENDS", "STABLE", "World", "until"]
+def go(live: World, passes: int, seconds: float = 1) -> None:
+    """Fault-free passes, so many seconds apart."""
+    for _ in range(passes):
+        live.kubelet()
+        live.all_ready()
+        live.kubelet()
+        live.routers_take_up()
+        live.run()
+        live.now += seconds
+
+
+__all__ = ["CANDIDATE", "ENDS", "STABLE", "World", "go", "until"]

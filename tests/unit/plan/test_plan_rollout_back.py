@@ -1,11 +1,13 @@
 """The way back: what it needs, what it takes, and what is known of it beforehand; and a rollout that ended before, in this life or another."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 from plan_builders import owner, rollout_spec, service_spec
-from plan_simulation import CANDIDATE, OUTCOME, SERVICE, STABLE, World
+from plan_simulation import CANDIDATE, OUTCOME, SERVICE, STABLE, World, go
+from plan_simulation import until as until_by
 
 from regimen.plan.actions import Create, Put, Scale
 from regimen.plan.common import JobFacts
@@ -17,28 +19,13 @@ from regimen.spec.rollout import ModelRolloutStatus
 STEPS: list[dict[str, object]] = [{"setReplicas": 1}, {"setReplicas": 3}, {"analysis": {}}, {"setReplicas": 4}]
 
 
+until = partial(until_by, seconds=1)
+
+
 def said(live: World) -> ModelRolloutStatus:
     status = live.decide().status
     assert isinstance(status, ModelRolloutStatus)
     return status
-
-
-def go(live: World, passes: int, seconds: float = 1) -> None:
-    for _ in range(passes):
-        live.kubelet()
-        live.all_ready()
-        live.kubelet()
-        live.routers_take_up()
-        live.run()
-        live.now += seconds
-
-
-def until(live: World, phase: RolloutPhase, passes: int = 300) -> None:
-    for _ in range(passes):
-        go(live, 1)
-        if live.phases[-1] is phase:
-            return
-    raise AssertionError(f"never {phase}: {live.phases[-1]}")
 
 
 def test_it_comes_back_while_the_bucket_and_the_feedback_store_are_gone() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from plan_builders import rollout_spec
-from plan_simulation import STABLE, World
+from plan_simulation import STABLE, World, until
 
 from regimen.plan.memory import Memory
 from regimen.plan.rollout_facts import moves_replicas
@@ -11,18 +11,6 @@ from regimen.spec.phases import RolloutPhase
 STEPS: list[dict[str, object]] = [
     {"setReplicas": 1}, {"setWeight": 20}, {"pause": {"duration": "1h"}}, {"analysis": {}}, {"setReplicas": 4},
 ]  # fmt: skip
-
-
-def until(live: World, phase: RolloutPhase) -> None:
-    for _ in range(200):
-        live.kubelet()
-        live.all_ready()
-        live.routers_take_up()
-        live.run()
-        live.now += 30
-        if live.phases[-1] is phase:
-            return
-    raise AssertionError(f"never {phase}: {live.phases[-1]}")
 
 
 def night(live: World, hours: float, looks: int = 50) -> None:

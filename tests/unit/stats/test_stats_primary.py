@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from regimen.spec.rollout import Analysis, Guardrail
 from regimen.spec.routing import LATENCY_BUCKETS_MS, ArmEvidence
-from regimen.stats.guardrails import read
+from regimen.stats.guardrails import Measured, read
 from regimen.stats.primary import live_effect, paired_effect
 from regimen.stats.ratio import label_balance
 from regimen.stats.verdict import judge
@@ -123,11 +123,17 @@ def test_a_latency_s_harm_is_that_of_the_share_of_slow_answers(share: float, cou
     assert reading.broken is broken, reading
 
 
-@pytest.mark.parametrize(("value", "state"), [(71.0, "Within"), (91.0, "Broken"), (None, "Silent"), (float("nan"), "Silent")])
-def test_a_query_holds_breaks_or_is_silent(value: float | None, state: str) -> None:
+NOTHING = Measured(None, "the query gives no value")
+
+
+@pytest.mark.parametrize(
+    ("measured", "state"),
+    [({"heat": Measured(71.0)}, "Within"), ({"heat": Measured(91.0)}, "Broken"), ({"heat": NOTHING}, "Silent"), ({}, "Silent")],
+)
+def test_a_query_holds_breaks_or_is_silent(measured: dict[str, Measured], state: str) -> None:
     rail = Guardrail.model_validate({"name": "heat", "prometheus": {"query": "max(t)"}, "max": 83})
     arm = ArmEvidence(version="v")
-    reading = read(rail, arm, arm, 0.05, "DENIED", {} if value is None else {"heat": value})
+    reading = read(rail, arm, arm, 0.05, "DENIED", measured)
     assert reading.state == state
     assert reading.permits is (state == "Within")
 

@@ -1,0 +1,48 @@
+"""What is made of Prometheus' answers to an instant query."""
+
+from typing import Any
+
+import pytest
+
+from regimen.act.http import Peers, read_answer
+
+
+def vector(*values: str) -> Any:
+    return {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [1.0, value]} for value in values]}}
+
+
+def error(kind: str, text: str) -> Any:
+    return {"status": "error", "errorType": kind, "error": text}
+
+
+LACKING = [
+    (200, vector(), False, "gives no value; see that what it asks for is scraped"),
+    (200, vector("1", "2", "3"), False, "gives 3 series; abort, and begin another rollout"),
+    (200, vector("NaN"), False, "gives nan"),
+    (200, vector("+Inf"), False, "gives inf"),
+    (200, {"data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1.0, "2"]]}]}}, False, "gives no number"),
+    (200, {"data": {"resultType": "string", "result": [1.0, "warm"]}}, False, "gives no number"),
+    (200, ["another", "server"], False, "answers with status 200"),
+    (400, error("bad_data", "parse error: unclosed left parenthesis"), True, "refuses the query (parse error: unclosed left parenthesis)"),
+    (400, {"message": "a proxy's"}, False, "answers with status 400"),
+    (422, error("execution", "many-to-many matching not allowed"), False, "answers with status 422 (many-to-many matching"),
+    (503, error("timeout", "query timed out"), False, "answers with status 503 (query timed out)"),
+]
+
+
+@pytest.mark.parametrize(("status", "answer", "refused", "says"), LACKING, ids=[row[3][:30] for row in LACKING])
+def test_no_number_says_why_and_only_an_unreadable_query_is_refused(status: int, answer: Any, refused: bool, says: str) -> None:
+    found = read_answer(status, answer)
+    assert (found.value, found.refused) == (None, refused)
+    assert says in found.lack
+
+
+@pytest.mark.parametrize("answer", [vector("71.5"), {"data": {"resultType": "scalar", "result": [1.0, "71.5"]}}])
+def test_one_number_is_read(answer: Any) -> None:
+    assert read_answer(200, answer).value == 71.5
+
+
+def test_a_server_that_is_away_is_no_fault_of_the_query() -> None:
+    found = Peers("", "http://127.0.0.1:1/").measured("up")
+    assert (found.value, found.refused) == (None, False)
+    assert found.lack.startswith("Prometheus at http://127.0.0.1:1 does not answer (ConnectError); bring it back")
