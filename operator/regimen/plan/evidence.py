@@ -105,8 +105,12 @@ def unmeasured(context: Context) -> str:
 
 
 def unwatched(context: Context, memory: Memory) -> str:
-    """Why the analysis, though passed, moves nothing more now: a guardrail is silent. A person's word is not held back."""
-    return unmeasured(context) if memory.passed and not memory.by_hand and memory.outcome is None else ""
+    """Why the analysis, though passed, moves nothing more now: guardrails cannot be watched. A person's word is not held back."""
+    if context.spec.undo or not memory.passed or memory.by_hand or memory.outcome is not None:
+        return ""
+    return (
+        unmeasured(context) if context.facts.evidence is not None else "the feedback service cannot be asked, so guardrails are not watched"
+    )
 
 
 def arms_status(

@@ -182,3 +182,31 @@ def test_laws_hold_whatever_people_ask(shape: tuple[int, int, int], happenings: 
     assert live.record.version_ref == (CANDIDATE if end is RolloutPhase.PROMOTED else STABLE)
     assert live.arm(live.record.version_ref).ready == live.total
     assert not live.finalizer
+
+
+def blind_after_the_analysis() -> World:
+    """The analysis has passed, and the feedback service is away since."""
+    live = at(RolloutPhase.ANALYZING, "good")
+    while not (live.memory and live.memory.passed):
+        passes(live)
+    live.evidence = "missing"
+    return live
+
+
+def test_what_has_passed_moves_only_while_guardrails_are_watched() -> None:
+    live = blind_after_the_analysis()
+    for _ in range(3):
+        assert not any(isinstance(action, Scale) for action in live.run().actions)
+        live.now += 3600  # longer than progressDeadline
+    assert live.run().status.message.endswith("the feedback service cannot be asked; nothing is promoted meanwhile")
+    assert live.memory is not None
+    assert live.memory.outcome is None
+    live.evidence = "good"
+    assert live.settle() is RolloutPhase.PROMOTED
+
+
+def test_a_person_may_decide_what_nobody_watches() -> None:
+    live = blind_after_the_analysis()
+    live.ask("promote")
+    assert live.settle() is RolloutPhase.PROMOTED
+    assert live.answer.accepted
