@@ -65,7 +65,9 @@ def test_search_finds_exactly_what_all_pairs_give(made: list[str], threshold: fl
     assert found == pytest.approx(brute_force(made, threshold, fresh))
 
 
-def test_many_texts_with_common_sentences_lose_no_pair() -> None:
+@pytest.mark.parametrize("part", [similar.PART, 500])
+def test_many_texts_with_common_sentences_lose_no_pair(monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(similar, "PART", part)
     boilerplate = "The request was reviewed against the plan criteria and the records that were submitted."
     made = [f"{boilerplate} {prose(index)}" for index in range(400)]
     made += [f"{boilerplate} {prose(index)} again" for index in range(0, 400, 40)]

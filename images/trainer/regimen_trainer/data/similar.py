@@ -9,10 +9,11 @@ Knows arrays and words; nothing of files, rows or splits.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ WINDOW = 16
 """How far apart two texts may stand in a list that is too long: a gram this common among the rarest of a text means boilerplate."""
 BLOCK = 1_000_000
 """Pairs that are looked at together."""
+PART = 4_000_000
+"""Rare grams, about, whose lists are made together."""
 _WORD = re.compile(r"\w+")
 _SURROGATE = re.compile(r"\[([^\[\]]{1,128}) [a-f][0-9a-f]{7}\]")
 
@@ -141,68 +144,116 @@ def near_duplicates(texts: Sketches, threshold: float, sets: Callable[[NDArray[n
     """Pairs of texts with a similarity of `threshold` or more, at least one of them `fresh`.
 
     `sets` gives the grams of the texts it is asked for. Where the lists of rare grams would ask for too many comparisons, the longest are compared
-    in a window only, and `skipped` says how many comparisons that left out.
+    in a window only, and `skipped` says how many comparisons that left out. Lists are made for a part of all grams at a time, to save memory.
     """
-    if not texts.prefix.size:
-        return Found(np.zeros((0, 2), dtype=np.int64), np.zeros(0), 0)
-    who, heads, lengths = _lists(texts, fresh)
-    longest = _longest(lengths, fresh.size)
-    whole = lengths <= longest
-    skipped = int((lengths[~whole] * (lengths[~whole] - 1) // 2 - lengths[~whole] * WINDOW).clip(0).sum())
-    spans = np.where(whole, lengths, np.minimum(lengths, WINDOW + 1))
-    hopeful = [np.zeros(0, dtype=np.int64)]
-    for pairs in _candidates(who, heads, lengths, spans):
-        close = (fresh[pairs[:, 0]] | fresh[pairs[:, 1]]) & _may_match(pairs, texts, threshold)
-        hopeful.append(np.unique((pairs[close, 0] << 32) | pairs[close, 1]))
+    hopeful, skipped = [np.zeros(0, dtype=np.int64)], 0
+    ranks = _ranks(texts)
+    parts = 1 + texts.prefix.size // PART
+    for part in range(parts):
+        lists = _lists(texts, ranks, fresh, part, parts)
+        whole = lists.lengths <= _longest(lists, max(FEW, AFFORDED * fresh.size) // parts)
+        skipped += int((lists.asked[~whole] - lists.lengths[~whole] * WINDOW).clip(0).sum())
+        for pairs in _in_blocks(chain(_everyone(lists.chosen(whole), fresh), _neighbours(lists.chosen(~whole)))):
+            close = (fresh[pairs[:, 0]] | fresh[pairs[:, 1]]) & _may_match(pairs, texts, threshold)
+            hopeful.append(np.unique((pairs[close, 0] << 32) | pairs[close, 1]))
     packed = np.unique(np.concatenate(hopeful))
     found, scores = [np.zeros((0, 2), dtype=np.int64)], [np.zeros(0)]
     for start in range(0, packed.size, BLOCK // 10):
-        part = packed[start : start + BLOCK // 10]
-        pairs = np.stack((part >> 32, part & 0xFFFFFFFF), axis=1)
+        piece = packed[start : start + BLOCK // 10]
+        pairs = np.stack((piece >> 32, piece & 0xFFFFFFFF), axis=1)
         score = similarity(pairs, sets)
         found.append(pairs[score >= threshold - 1e-9])
         scores.append(score[score >= threshold - 1e-9])
     return Found(np.concatenate(found), np.concatenate(scores), skipped)
 
 
-def _lists(texts: Sketches, fresh: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """For each rare gram of two texts or more, one of them fresh, its texts: all lists one after the other, where each begins, its length.
+@dataclass(frozen=True)
+class _Lists:
+    """The texts of each rare gram that two texts or more have, one of them fresh: all lists one after the other (`who`), where each begins, its
+    length, and how many of its texts are fresh."""
 
-    In a list, texts with the same rarest grams are neighbours, for the sake of lists that are looked at through a window.
-    """
+    who: NDArray[np.int64]
+    heads: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    news: NDArray[np.int64]
+
+    @property
+    def asked(self) -> NDArray[np.int64]:
+        """Comparisons in each: of fresh texts with all others."""
+        return self.news * self.lengths - self.news * (self.news + 1) // 2
+
+    def chosen(self, which: NDArray[np.bool_]) -> "_Lists":
+        return _Lists(self.who, self.heads[which], self.lengths[which], self.news[which])
+
+
+def _ranks(texts: Sketches) -> NDArray[np.uint64]:
+    """The order of the texts by their rarest grams: in it, those with the same ones are neighbours."""
     counts = np.diff(texts.offsets)
-    first, second = (
-        np.where(counts > step, texts.prefix[np.minimum(texts.offsets[:-1] + step, texts.prefix.size - 1)], 0) for step in (0, 1)
-    )
-    rank = np.empty(counts.size, dtype=np.uint64)
-    order = np.argsort((first.astype(np.uint64) << np.uint64(32)) | second, kind="stable")
-    rank[order] = np.arange(counts.size, dtype=np.uint64)
-    postings = np.sort((texts.prefix.astype(np.uint64) << np.uint64(32)) | rank.repeat(counts))
+    rank = np.arange(counts.size, dtype=np.uint64)
+    if texts.prefix.size:
+        first, second = (
+            np.where(counts > step, texts.prefix[np.minimum(texts.offsets[:-1] + step, texts.prefix.size - 1)], 0) for step in (0, 1)
+        )
+        order = np.argsort((first.astype(np.uint64) << np.uint64(32)) | second, kind="stable")
+        rank[order] = np.arange(counts.size, dtype=np.uint64)
+    return rank
+
+
+def _lists(texts: Sketches, ranks: NDArray[np.uint64], fresh: NDArray[np.bool_], part: int, parts: int) -> _Lists:
+    """One part of all lists, each in the order of the ranks."""
+    counts = np.diff(texts.offsets)
+    places = np.flatnonzero(texts.prefix % np.uint32(parts) == part) if parts > 1 else np.arange(texts.prefix.size)
+    if not fresh.all():
+        # Only grams that a fresh text has can be of use; a table of their last bits leaves nearly all others out.
+        wanted = np.zeros(BUCKETS, dtype=np.bool_)
+        wanted[texts.prefix[fresh.repeat(counts)] & np.uint32(BUCKETS - 1)] = True
+        places = places[wanted[texts.prefix[places] & np.uint32(BUCKETS - 1)]]
+    owners = np.searchsorted(texts.offsets, places, side="right") - 1
+    postings = np.sort((texts.prefix[places].astype(np.uint64) << np.uint64(32)) | ranks[owners])
+    order = np.empty(ranks.size, dtype=np.int64)
+    order[ranks.astype(np.int64)] = np.arange(ranks.size)
     keys, who = (postings >> np.uint64(32)).astype(np.uint32), order[(postings & np.uint64(0xFFFFFFFF)).astype(np.int64)]
     heads = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if keys.size else np.zeros(0, dtype=np.int64)
     lengths = np.diff(np.concatenate((heads, [keys.size])))
     news = np.add.reduceat(fresh[who].astype(np.int64), heads) if heads.size else lengths
     useful = (lengths > 1) & (news > 0)
-    return who, heads[useful], lengths[useful]
+    return _Lists(who, heads[useful], lengths[useful], news[useful])
 
 
-def _longest(lengths: NDArray[np.int64], texts: int) -> int:
+def _longest(lists: _Lists, afforded: int) -> int:
     """Up to what length lists are compared whole: all of them, while that is no more comparisons than can be afforded."""
-    ordered = np.sort(lengths)
-    afforded = np.cumsum(ordered * (ordered - 1) // 2) <= max(FEW, AFFORDED * texts)
-    return int(ordered[afforded][-1]) if afforded.any() else 0
+    order = np.argsort(lists.lengths, kind="stable")
+    whole = np.cumsum(lists.asked[order]) <= afforded
+    return int(lists.lengths[order][whole][-1]) if whole.any() else 0
 
 
-def _candidates(who: NDArray[np.int64], heads: NDArray[np.int64], lengths: NDArray[np.int64], spans: NDArray[np.int64]) -> Iterator[Pairs]:
-    """Pairs that stand in one list, less than its span apart: neighbours first. The lower index first."""
+def _everyone(lists: _Lists, fresh: NDArray[np.bool_]) -> Iterator[Pairs]:
+    """In each list, its fresh texts with all others."""
+    places = _ranges(lists.heads, lists.lengths)
+    number = np.arange(lists.heads.size).repeat(lists.lengths)
+    who = lists.who[places]
+    if not fresh.all():
+        who = who[np.argsort(2 * number + ~fresh[who], kind="stable")]  # fresh ones first
+    heads = np.cumsum(lists.lengths) - lists.lengths
+    for step in range(int(lists.news.max(initial=0))):
+        some = (lists.news > step) & (lists.lengths > step + 1)
+        starts, reach = heads[some] + step, lists.lengths[some] - step - 1
+        yield np.stack((who[starts.repeat(reach)], who[_ranges(starts + 1, reach)]), axis=1)
+
+
+def _neighbours(lists: _Lists) -> Iterator[Pairs]:
+    """In each list, texts that stand at most WINDOW apart."""
+    for apart in range(1, WINDOW + 1):
+        left = _ranges(lists.heads, (lists.lengths - apart).clip(0))
+        yield np.stack((lists.who[left], lists.who[left + apart]), axis=1)
+
+
+def _in_blocks(pieces: Iterable[Pairs]) -> Iterator[Pairs]:
+    """Together until they are BLOCK pairs or more; the lower index of each pair first."""
     waiting: list[Pairs] = []
     size = 0
-    for apart in range(1, int(spans.max(initial=0))):
-        lists = spans > apart
-        starts, reach = heads[lists], lengths[lists] - apart
-        left = _ranges(starts, reach)
-        pairs = np.sort(np.stack((who[left], who[left + apart]), axis=1), axis=1)
-        waiting.append(pairs)
+    for pairs in pieces:
+        waiting.append(np.sort(pairs, axis=1))
         size += len(pairs)
         if size >= BLOCK:
             yield np.concatenate(waiting)
