@@ -6,7 +6,7 @@ import sys
 
 import uvicorn
 
-from regimen_feedback import logs
+from regimen import logs
 from regimen_feedback.app import TRAFFIC_DAYS, create_app
 from regimen_feedback.tables import connect
 
@@ -15,7 +15,7 @@ DEFAULT_DB = "sqlite:////data/feedback.db"
 
 def main() -> int:
     """Exit 2: the environment is at fault."""
-    logs.configure()
+    logs.configure("uvicorn.access")
     try:
         master = bytes.fromhex(os.environ["REGIMEN_SIGNING_KEY"])
     except (KeyError, ValueError):

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from regimen_router import haproxy, large, logs
+from regimen import logs
+from regimen_router import haproxy, large
 from regimen_router.settings import Settings, SettingsError
 
 
@@ -12,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="regimen-router", description=__doc__)
     parser.add_argument("command", choices=["haproxy", "large", "agent", "drain"])
     command = parser.parse_args(arguments).command
-    logs.configure()
+    logs.configure("httpx")
     if command == "drain":
         haproxy.drain()
     try:

@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from regimen_server import logs, settings
+from regimen import logs
+from regimen_server import settings
 
 TERMINATION_LOG = Path("/dev/termination-log")
 CONTAINER_LOG = Path("/proc/1/fd/2")

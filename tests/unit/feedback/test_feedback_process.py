@@ -24,8 +24,8 @@ MASTER = bytes(range(32))
 POSTS, BATCH, WORKERS = 100_000, 1_000, 4
 SECRET = "Zebulon Quimby"
 CHILD = (
-    "import sys, uvicorn; from regimen_feedback import logs; from regimen_feedback.app import create_app; from regimen_feedback.tables import connect;"
-    "logs.configure(); url, port, key = sys.argv[1:];"
+    "import sys, uvicorn; from regimen import logs; from regimen_feedback.app import create_app; from regimen_feedback.tables import connect;"
+    "logs.configure('uvicorn.access'); url, port, key = sys.argv[1:];"
     "uvicorn.run(create_app(connect(url), bytes.fromhex(key)), host='127.0.0.1', port=int(port), log_config=None, access_log=False)"
 )
 

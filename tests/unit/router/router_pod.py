@@ -27,8 +27,8 @@ SETTINGS = (
 HAPROXY = f"{SETTINGS} from regimen_router import haproxy; haproxy.run(settings)"
 LARGE = f"{SETTINGS} from regimen_router import large; large.run(settings)"
 AGENT = (
-    f"{SETTINGS} from kubernetes import client; from regimen_router import agent, logs; here = client.Configuration(); here.host = url;"
-    "here.client_side_validation = False; agent.connect = lambda: client.Configuration.set_default(here); logs.configure(); agent.run(settings)"
+    f"{SETTINGS} from kubernetes import client; from regimen import logs; from regimen_router import agent; here = client.Configuration(); here.host = url;"
+    "here.client_side_validation = False; agent.connect = lambda: client.Configuration.set_default(here); logs.configure('httpx'); agent.run(settings)"
 )
 FARM = """\
 global

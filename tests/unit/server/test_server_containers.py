@@ -361,7 +361,7 @@ def test_draining_asks_the_server_and_says_how_it_ended(tmp_path: Path, monkeypa
 
 
 def test_logs_are_json(capsys: pytest.CaptureFixture[str]) -> None:
-    from regimen_server import logs
+    from regimen import logs
 
     logs.configure()
     entry.LOG.info("hello", extra={"fields": {"bytes": 5}})

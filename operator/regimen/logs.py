@@ -1,4 +1,6 @@
-"""Log lines as JSON. What is logged never holds anything of a request but version, status and counts."""
+"""Log lines as JSON, for the images beside the operator. An error is one line without a traceback, whose values might be a request's: what is
+logged never holds anything of one but version, status and counts.
+"""
 
 import json
 import logging
@@ -22,8 +24,10 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def configure(level: int = logging.INFO) -> None:
-    """Send all logging to stderr as JSON."""
+def configure(*quiet: str) -> None:
+    """Send all logging to stderr as JSON; of the loggers named, warnings only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in quiet:
+        logging.getLogger(name).setLevel(logging.WARNING)
