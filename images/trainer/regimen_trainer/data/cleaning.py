@@ -19,6 +19,7 @@ from regimen_trainer.data.table import Workbench
 from regimen_trainer.data.texts import Recipe, Worked, work
 from regimen_trainer.errors import TrainerError
 
+PRELOADED = "regimen_trainer.data.preloaded"
 BATCH = 4_000
 """Rows that a worker takes at once: large enough for arrays, small enough for memory."""
 
@@ -106,7 +107,7 @@ def _worked(batches: Iterable[pa.RecordBatch], recipe: Recipe, workers: int) -> 
 def _in_processes(first: Sequence[pa.RecordBatch], remaining: Iterator[pa.RecordBatch], recipe: Recipe, workers: int) -> Iterator[Worked]:
     # forkserver: this process has threads (DuckDB's), which a plain fork would copy in an unknown state.
     context = get_context("forkserver")
-    context.set_forkserver_preload([work.__module__])
+    context.set_forkserver_preload([PRELOADED])
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting: deque[Future[Worked]] = deque(pool.submit(work, batch, recipe) for batch in first)
         for batch in remaining:
