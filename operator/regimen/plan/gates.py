@@ -39,7 +39,7 @@ def evaluation_figures(figures: Figures, contenders: Mapping[str, str], gates: S
     """Figures of a stage record as the status shows them. `contenders`: name to ModelVersion."""
     same = figures.get("templateMatchesTraining")
     return EvaluationFigures(
-        rows=_whole(figures, "rows") or 0, groups=_whole(figures, "groups"), agreement=_number(figures, "agreement"),
+        rows=_whole(figures, "rows") or 0, groups=_whole(figures, "groups"), agreement=_share(figures, "agreement"),
         precision=_number(figures, "precision"), recall=_number(figures, "recall"), false_denials=_whole(figures, "falseDenials"),
         false_approvals=_whole(figures, "falseApprovals"), unparseable=_whole(figures, "unparseable"), rouge_l=_number(figures, "rougeL"),
         edit_distance=_number(figures, "editDistance"), quantization_divergence=_number(figures, "quantizationDivergence"),
@@ -55,7 +55,7 @@ def _compared(figures: Figures, name: str, version: str) -> ComparedWith:
     ours, theirs = _number(figures, metric), _number(figures, key)
     ends = [end for side in ("lower", "upper") if (end := _number(figures, f"{key}:{side}")) is not None]
     return ComparedWith(
-        name=name, version=version, agreement=_number(figures, f"agreement@{name}"), rouge_l=_number(figures, f"rougeL@{name}"),
+        name=name, version=version, agreement=_share(figures, f"agreement@{name}"), rouge_l=_number(figures, f"rougeL@{name}"),
         difference=round(ours - theirs, 6) if ours is not None and theirs is not None else None, interval=ends if len(ends) == 2 else [],
         mcnemar_p=_number(figures, f"mcnemarP@{name}"),
     )  # fmt: skip
@@ -70,6 +70,12 @@ def _rounded(result: GateResult) -> GateResult:
 def _number(figures: Figures, key: str) -> float | None:
     value = figures.get(key)
     return float(value) if isinstance(value, int | float) else None
+
+
+def _share(figures: Figures, key: str) -> float | None:
+    """Four digits behind the point: `kubectl get` prints what the status has."""
+    value = _number(figures, key)
+    return None if value is None else round(value, 4)
 
 
 def _whole(figures: Figures, key: str) -> int | None:
