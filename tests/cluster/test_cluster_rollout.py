@@ -6,6 +6,7 @@ the exchange, not the judgement.
 
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -166,7 +167,7 @@ def test_a_night_and_a_rollout_beside_four_models(trial: Trial) -> None:
     trial.target.kubectl("-n", NAMESPACE, "patch", "modelservice", "openins", "--type=merge", "-p", one)
     trial.business.apply(night(trial.business, "short", "v6.0", None, "30s", epochs=0.1))
     seen: dict[str, set[str]] = {name: set() for name in names}
-    silent: list[str] = []
+    silent: Counter[str] = Counter()
     asked = False
     deadline = time.monotonic() + 500
     while (phase := trial.business.watch.status("FineTuneJob", "short").get("phase")) not in {"Succeeded", "Failed"}:
@@ -180,12 +181,15 @@ def test_a_night_and_a_rollout_beside_four_models(trial: Trial) -> None:
         for pod in trial.cluster.items("Pod", NAMESPACE, "app.kubernetes.io/component=server"):
             status = trial.business.watch.status("ModelService", pod["metadata"]["labels"]["regimen.dev/service"])
             if pod["status"]["phase"] == "Pending" and status.get("phase") == "Ready":
-                silent.append(f"{pod['metadata']['name']} beside {status.get('message')}")
+                silent[pod["metadata"]["name"]] += 1
         for name in names:
             seen[name].add(str(trial.business.watch.status("ModelService", name).get("phase")))
         time.sleep(1)
-    sys.stdout.write(f"\nphases by service during the night: {seen}; pending beside a service that says it is ready: {silent}")
+    sys.stdout.write(
+        f"\nphases by service during the night: {seen}; seconds that a pod was pending beside a service that said it was ready: {dict(silent)}"
+    )
     assert phase == "Succeeded", trial.business.watch.status("FineTuneJob", "short")
+    assert max(silent.values(), default=0) < 20, "a status may follow by some seconds; a pod that waits is not passed over"
     assert "SteppedAside" in seen["openins"] & seen["bimedix"]
     assert "SteppedAside" not in seen["biomistral"] | seen["tinyllama"]
     moved = trial.until("biomistral-v1-0", lambda status: status.get("phase") == "Analyzing", 240)
