@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,23 +54,22 @@ def main() -> int:
 
 
 def _run(args: argparse.Namespace, view: View, started: float, folder: Path) -> int:
-    target = _prepare(args, view, folder)
-    watch = Watch(Cluster(_api(target)), started)
-    view.follow(lambda: watch.seen)
-    office: Office | None = None
-    try:
-        store, office = _serve(target, view, watch, folder)
-        _train_and_roll_out(target, view, watch, office, "v1-0", "openins-v1-0")
-        _train_and_roll_out(target, view, watch, office, "bad", "openins-bad")
-        view.step("looking once more")
-        time.sleep(3)
-    finally:
-        if office is not None:
-            office.close()
-        watch.close()
-        view.quiet()
-        target.close()
-    return summary(view, watch.seen, office.tally, target, store)
+    with closing(_prepare(args, view, folder)) as target:  # its forwards are needed until the summary has read the bucket
+        watch = Watch(Cluster(_api(target)), started)
+        view.follow(lambda: watch.seen)
+        office: Office | None = None
+        try:
+            store, office = _serve(target, view, watch, folder)
+            _train_and_roll_out(target, view, watch, office, "v1-0", "openins-v1-0")
+            _train_and_roll_out(target, view, watch, office, "bad", "openins-bad")
+            view.step("looking once more")
+            time.sleep(3)
+        finally:
+            if office is not None:
+                office.close()
+            watch.close()
+            view.quiet()
+        return summary(view, watch.seen, office.tally, target, store)
 
 
 def _prepare(args: argparse.Namespace, view: View, folder: Path) -> Target:
