@@ -247,6 +247,7 @@ def test_the_number_of_workers_never_shows(tmp_path: Path, monkeypatch: pytest.M
         dataset = Dataset(tmp_path / str(workers))
         shutil.copytree(first.memory, dataset.memory)
         out = dataset.prepare({"claims": claims(250)}, spec, workers=workers)
+        assert len(lines_of(out, "bimedix*")) == dataset.outcome.used == 250, "no batch is lost"
         made.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert made[0] == made[1] == made[2]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def _take(texts: Texts, worked: Worked) -> None:
 def _worked(batches: Iterable[pa.RecordBatch], recipe: Recipe, workers: int) -> Iterator[Worked]:
     """Batches after the work, in order. With one worker, or few rows, in this process."""
     remaining = iter(batches)
-    first = [batch for batch, _ in zip(remaining, range(2), strict=False)]
+    first = list(islice(remaining, 2))
     if workers < 2 or len(first) < 2:
         yield from (work(batch, recipe) for batch in first)
         yield from (work(batch, recipe) for batch in remaining)

@@ -31,6 +31,8 @@ def deidentify(
     told(f"de-identifying {name}: 0 of {fresh} rows")
     texts = clean(bench, shape, recipe, processes, lambda done: told(f"de-identifying {name}: {done} of {fresh} rows"))
     source.texts = texts
+    if texts.offsets.size - 1 != fresh:
+        raise TrainerError(f"{texts.offsets.size - 1} of {fresh} rows of {name} came back from the work on them; report this")
     if fresh:
         _draw(bench, shape)
         _fresh_rows(bench, spec, source, memory)
