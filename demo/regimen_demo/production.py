@@ -4,8 +4,9 @@ It is the demo's own way up to there: chart, data, baseline, 4 replicas, and an 
 """
 
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,27 @@ class Production:
         """Let the operator's pod go without grace; its Deployment makes another."""
         selector = "app.kubernetes.io/component=operator"
         self.target.kubectl("-n", SYSTEM, "delete", "pod", "-l", selector, "--force", "--grace-period=0", "--wait=false")
+
+    @contextmanager
+    def operator_killed_at_each(self, look: Callable[[], str], after: float = 0.0) -> Iterator[list[str]]:
+        """Whenever `look` says something new, the operator is killed, so many seconds later; gives what was said."""
+        said: list[str] = []
+        stop = threading.Event()
+
+        def work() -> None:
+            while not stop.wait(0.2):
+                if (now := look()) and now not in said:
+                    said.append(now)
+                    time.sleep(after)
+                    self.kill_operator()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield said
+        finally:
+            stop.set()
+            thread.join()
 
 
 @contextmanager

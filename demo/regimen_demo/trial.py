@@ -4,10 +4,9 @@ A twin is a version with the very files that serve now under another name: it is
 """
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,28 +87,15 @@ class Trial:
         pod = self.cluster.items("Pod", namespace, selector)[0]["metadata"]["name"]
         self.target.kubectl("-n", namespace, "delete", "pod", pod, "--force", "--grace-period=0", "--wait=false")
 
-    @contextmanager
-    def operator_killed_at_every_step(self, name: str) -> Iterator[list[str]]:
+    def operator_killed_at_every_step(self, name: str) -> AbstractContextManager[list[str]]:
         """Whenever a rollout says something new about its step, the operator is killed in the middle of it; gives when it was."""
-        killed: list[str] = []
-        stop = threading.Event()
 
-        def work() -> None:
-            while not stop.wait(0.5):
-                status = self.rollout_status(name)
-                at = f"{status.get('phase')} {status.get('currentStep')}"
-                if status.get("phase") and status["phase"] not in ENDS and at not in killed:
-                    killed.append(at)
-                    time.sleep(2)
-                    self.business.kill_operator()
+        def step() -> str:
+            status = self.rollout_status(name)
+            under_way = status.get("phase") and status["phase"] not in ENDS
+            return f"{status['phase']} {status.get('currentStep')}" if under_way else ""
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        try:
-            yield killed
-        finally:
-            stop.set()
-            thread.join()
+        return self.business.operator_killed_at_each(step, after=2)
 
     @contextmanager
     def drained(self, node: str) -> Iterator[None]:

@@ -6,10 +6,8 @@ The tests of this file build on one another, in their order: each leaves the pro
 import csv
 import hashlib
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -24,26 +22,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 ENDED = {"Promoted", "RolledBack", "Invalid"}
 
 
-@contextmanager
-def operator_killed_in_each_phase(production: Production, kind: str, name: str) -> Iterator[list[str]]:
+def operator_killed_in_each_phase(production: Production, kind: str, name: str) -> AbstractContextManager[list[str]]:
     """Kill the operator's pod, without grace, whenever the resource shows a phase for the first time."""
-    killed: list[str] = []
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(0.2):
-            phase = str(production.watch.status(kind, name).get("phase", ""))
-            if phase and phase not in killed:
-                killed.append(phase)
-                production.kill_operator()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        stop.set()
-        thread.join()
+    return production.operator_killed_at_each(lambda: str(production.watch.status(kind, name).get("phase", "")))
 
 
 def serving(production: Production, version: str) -> dict[str, Any]:
