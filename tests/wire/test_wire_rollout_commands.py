@@ -1,14 +1,11 @@
 """`regimen rollout …` against a real API server, with the operator at work beside it."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner, Result
 from test_wire_operator import begin_rollout
-from wire_world import Wire
+from wire_world import Wire, at_work
 
 from conftest import Machine
 from regimen.cli.main import commands
@@ -16,25 +13,6 @@ from regimen.spec.artifacts import report_key
 
 pytestmark = pytest.mark.wire
 NAME = "openins-v1-0"
-
-
-@contextmanager
-def operator_at_work(wire: Wire) -> Iterator[None]:
-    """Passes of every resource, until the command has its answer."""
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.is_set():
-            wire.turn()
-
-    thread = threading.Thread(target=work, name="operator")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=60)
-        assert not thread.is_alive()
 
 
 def regimen(machine: Machine, wire: Wire, *arguments: str) -> Result:
@@ -58,7 +36,7 @@ def memory(wire: Wire) -> dict[str, object]:
 
 def test_pause_resume_abort_are_answered_and_the_spec_stays_the_users(begun: Wire, machine: Machine) -> None:
     generation = begun.get("ModelRollout", NAME)["metadata"]["generation"]
-    with operator_at_work(begun):
+    with at_work(begun.turn):
         paused = regimen(machine, begun, "pause", NAME)
         assert paused.exit_code == 0, paused.output
         assert "held at the present step; guardrails go on" in paused.output

@@ -9,10 +9,9 @@ import signal
 import subprocess
 import sys
 import termios
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
 from pathlib import Path
 from struct import pack
@@ -20,7 +19,7 @@ from struct import pack
 import pytest
 from test_wire_rollout import ENDS, phase, production, record, replicas, specs, until
 from wire_serving import Serving
-from wire_world import Wire
+from wire_world import Wire, at_work
 
 from conftest import Machine
 
@@ -31,25 +30,15 @@ PATIENCE = 240.0
 """Seconds after which what is awaited will not come."""
 
 
-@contextmanager
-def at_work(live: Serving) -> Iterator[None]:
+def serving_at_work(live: Serving) -> AbstractContextManager[None]:
     """Passes of the service and its rollouts, and the world around them, while a person types."""
-    stop = threading.Event()
 
-    def work() -> None:
-        while not stop.is_set():
-            for obj in live.wire.all_of("ModelRollout"):
-                live.rollout(str(obj["metadata"]["name"]))
-            live.service()
+    def turn() -> None:
+        for obj in live.wire.all_of("ModelRollout"):
+            live.rollout(str(obj["metadata"]["name"]))
+        live.service()
 
-    thread = threading.Thread(target=work, name="operator")
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=120)
-        assert not thread.is_alive()
+    return at_work(turn, patience=120)
 
 
 @pytest.fixture
@@ -136,7 +125,7 @@ def test_undo_goes_back_by_a_rollout_of_its_own_and_what_git_owns_stays(
     live.service()
     live.routers.evidence_is = "missing"
     owned = specs(wire)
-    with at_work(live):
+    with serving_at_work(live):
         asked = regimen("undo", "openins")
         assert asked.returncode == 0, asked.stderr
         found = re.search(r"modelrollout/(openins-undo-\w+) created", asked.stdout)
@@ -165,7 +154,7 @@ def test_a_terminal_shows_each_step_and_ends_with_the_rollout_or_by_ctrl_c(
     generation = wire.get("ModelRollout", NAME)["metadata"]["generation"]
     with watched(machine, wire, 80, tmp_path / "80") as narrow:
         narrow.until_shown("▶ replicas 1")
-        with at_work(live):
+        with serving_at_work(live):
             narrow.until_shown("▶ analysis")
             narrow.interrupt()
             assert narrow.end() == 130, narrow.text[-500:]
@@ -191,7 +180,7 @@ def test_abort_rolls_back_and_the_watch_says_so_by_its_exit_status(
     until(live, lambda: phase(live) == "Analyzing")
     with watched(machine, wire, 80, tmp_path / "80") as seen:
         seen.until_shown("Analyzing")
-        with at_work(live):
+        with serving_at_work(live):
             assert regimen("abort", NAME).returncode == 0
             assert seen.end() == 1
     assert "RolledBack" in seen.text

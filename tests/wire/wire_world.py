@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -276,3 +278,22 @@ def _bare(kind: str, obj: Object) -> Object:
     if kind == "Service":
         body["spec"] = {key: value for key, value in body["spec"].items() if not key.startswith(("clusterIP", "ipFamil"))}
     return {"metadata": kept, **body}
+
+
+@contextmanager
+def at_work(turn: Callable[[], object], patience: float = 60) -> Iterator[None]:
+    """The operator's passes, one after the other in a thread of their own, while a person types. patience: seconds that the last may take."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            turn()
+
+    thread = threading.Thread(target=work, name="operator")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=patience)
+        assert not thread.is_alive()
