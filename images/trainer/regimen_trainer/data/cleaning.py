@@ -108,7 +108,7 @@ def _worked(batches: Iterable[pa.RecordBatch], recipe: Recipe, workers: int) -> 
 def _in_processes(first: Sequence[pa.RecordBatch], remaining: Iterator[pa.RecordBatch], recipe: Recipe, workers: int) -> Iterator[Worked]:
     # forkserver: this process has threads (DuckDB's), which a plain fork would copy in an unknown state.
     context = get_context("forkserver")
-    context.set_forkserver_preload([PRELOADED])
+    context.set_forkserver_preload([work.__module__, *([PRELOADED] if recipe.scrub else [])])
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting: deque[Future[Worked]] = deque(pool.submit(work, batch, recipe) for batch in first)
         for batch in remaining:

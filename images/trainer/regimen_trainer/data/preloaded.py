@@ -2,10 +2,7 @@
 
 import gc
 
-from regimen_trainer.data import texts
 from regimen_trainer.deid import lexicon
-
-__all__ = ["texts"]
 
 for read in (
     lexicon.word_counts,

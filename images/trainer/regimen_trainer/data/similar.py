@@ -147,10 +147,11 @@ def near_duplicates(texts: Sketches, threshold: float, sets: Callable[[NDArray[n
     in a window only, and `skipped` says how many comparisons that left out. Lists are made for a part of all grams at a time, to save memory.
     """
     hopeful, skipped = [np.zeros(0, dtype=np.int64)], 0
-    ranks = _ranks(texts)
-    parts = 1 + texts.prefix.size // PART
+    order, ranks = _ranks(texts)
+    places = _wanted(texts, fresh)
+    parts = 1 + places.size // PART
     for part in range(parts):
-        lists = _lists(texts, ranks, fresh, part, parts)
+        lists = _lists(texts, order, ranks, fresh, places[texts.prefix[places] % np.uint32(parts) == part])
         whole = lists.lengths <= _longest(lists, max(FEW, AFFORDED * fresh.size) // parts)
         skipped += int((lists.asked[~whole] - lists.lengths[~whole] * WINDOW).clip(0).sum())
         for pairs in _in_blocks(chain(_everyone(lists.chosen(whole), fresh), _neighbours(lists.chosen(~whole)))):
@@ -186,32 +187,34 @@ class _Lists:
         return _Lists(self.who, self.heads[which], self.lengths[which], self.news[which])
 
 
-def _ranks(texts: Sketches) -> NDArray[np.uint64]:
-    """The order of the texts by their rarest grams: in it, those with the same ones are neighbours."""
+def _ranks(texts: Sketches) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """The texts in the order of their rarest grams, in which those with the same ones are neighbours; and the place of each text in it."""
     counts = np.diff(texts.offsets)
-    rank = np.arange(counts.size, dtype=np.uint64)
+    order, ranks = np.arange(counts.size), np.arange(counts.size, dtype=np.uint64)
     if texts.prefix.size:
         first, second = (
             np.where(counts > step, texts.prefix[np.minimum(texts.offsets[:-1] + step, texts.prefix.size - 1)], 0) for step in (0, 1)
         )
         order = np.argsort((first.astype(np.uint64) << np.uint64(32)) | second, kind="stable")
-        rank[order] = np.arange(counts.size, dtype=np.uint64)
-    return rank
+        ranks[order] = np.arange(counts.size, dtype=np.uint64)
+    return order, ranks
 
 
-def _lists(texts: Sketches, ranks: NDArray[np.uint64], fresh: NDArray[np.bool_], part: int, parts: int) -> _Lists:
-    """One part of all lists, each in the order of the ranks."""
-    counts = np.diff(texts.offsets)
-    places = np.flatnonzero(texts.prefix % np.uint32(parts) == part) if parts > 1 else np.arange(texts.prefix.size)
-    if not fresh.all():
-        # Only grams that a fresh text has can be of use; a table of their last bits leaves nearly all others out.
-        wanted = np.zeros(BUCKETS, dtype=np.bool_)
-        wanted[texts.prefix[fresh.repeat(counts)] & np.uint32(BUCKETS - 1)] = True
-        places = places[wanted[texts.prefix[places] & np.uint32(BUCKETS - 1)]]
+def _wanted(texts: Sketches, fresh: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Places of the rare grams that may be of use: those a fresh text has. A table of their last bits leaves nearly all others out."""
+    if fresh.all():
+        return np.arange(texts.prefix.size)
+    met = np.zeros(BUCKETS, dtype=np.bool_)
+    met[texts.prefix[fresh.repeat(np.diff(texts.offsets))] & np.uint32(BUCKETS - 1)] = True
+    return np.flatnonzero(met[texts.prefix & np.uint32(BUCKETS - 1)])
+
+
+def _lists(
+    texts: Sketches, order: NDArray[np.int64], ranks: NDArray[np.uint64], fresh: NDArray[np.bool_], places: NDArray[np.int64]
+) -> _Lists:
+    """The lists of the rare grams at `places`, each in the order of the ranks."""
     owners = np.searchsorted(texts.offsets, places, side="right") - 1
     postings = np.sort((texts.prefix[places].astype(np.uint64) << np.uint64(32)) | ranks[owners])
-    order = np.empty(ranks.size, dtype=np.int64)
-    order[ranks.astype(np.int64)] = np.arange(ranks.size)
     keys, who = (postings >> np.uint64(32)).astype(np.uint32), order[(postings & np.uint64(0xFFFFFFFF)).astype(np.int64)]
     heads = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if keys.size else np.zeros(0, dtype=np.int64)
     lengths = np.diff(np.concatenate((heads, [keys.size])))
