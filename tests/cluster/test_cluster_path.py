@@ -27,6 +27,20 @@ def operator_killed_in_each_phase(production: Production, kind: str, name: str) 
     return production.operator_killed_at_each(lambda: str(production.watch.status(kind, name).get("phase", "")))
 
 
+def health_by_phase(production: Production, kind: str, name: str, ends: set[str]) -> dict[str, str]:
+    """What Argo CD would show of a resource in each phase that it goes through until it has ended."""
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + 900
+    while not ends & found.keys():
+        assert time.monotonic() < deadline, found
+        obj = production.watch.seen.objects.get((kind, name))
+        if obj and (phase := obj.get("status", {}).get("phase")) and phase not in found:
+            found[phase] = str(health(obj)["status"])
+        time.sleep(0.3)
+    sys.stdout.write(f"\n{kind} {name}, health by phase: {found}")
+    return found
+
+
 def serving(production: Production, version: str) -> dict[str, Any]:
     """The service's status once it says that `version` serves."""
     deadline = time.monotonic() + 120
@@ -71,10 +85,11 @@ def test_the_version_is_promoted_with_the_operator_killed_in_each_phase(producti
     production.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
     with operator_killed_in_each_phase(production, "ModelRollout", "openins-v1-0") as killed:
         production.apply(*production.manifest("v1-0-rollout.yaml"))
-        production.watch.until("ModelRollout", "openins-v1-0", ENDED, set(), 900)
+        moved = health_by_phase(production, "ModelRollout", "openins-v1-0", ENDED)
     status = production.watch.status("ModelRollout", "openins-v1-0")
     assert status["phase"] == "Promoted", status
     assert {"Progressing", "Analyzing"} <= set(killed)
+    assert set(moved.values()) == {"Healthy"}, "a rollout of days keeps no sync waiting"
     assert status["verdict"]["decision"] == "Promote"
     # The operator that was killed last may not have reported on the service yet: what serves is recorded, its status follows.
     service = serving(production, "openins-v1.0")
@@ -96,20 +111,6 @@ def test_a_cleared_status_changes_nothing_that_serves(production: Production) ->
     assert after == before
 
 
-def health_by_phase(production: Production, kind: str, name: str, ends: set[str]) -> dict[str, str]:
-    """What Argo CD would show of a resource in each phase that it goes through until it has ended."""
-    found: dict[str, str] = {}
-    deadline = time.monotonic() + 900
-    while not ends & found.keys():
-        assert time.monotonic() < deadline, found
-        obj = production.watch.seen.objects.get((kind, name))
-        if obj and (phase := obj.get("status", {}).get("phase")) and phase not in found:
-            found[phase] = str(health(obj)["status"])
-        time.sleep(0.3)
-    sys.stdout.write(f"\n{kind} {name}, health by phase: {found}")
-    return found
-
-
 def test_a_candidate_trained_on_shuffled_labels_is_rolled_back(production: Production) -> None:
     production.apply(*production.manifest("bad.yaml"))
     trained = health_by_phase(production, "FineTuneJob", "openins-bad", {"Succeeded", "Failed"})
@@ -118,7 +119,9 @@ def test_a_candidate_trained_on_shuffled_labels_is_rolled_back(production: Produ
     production.watch.until("ModelService", "openins", {"Ready"}, set(), 300)
     production.apply(*production.manifest("bad-rollout.yaml"))
     moved = health_by_phase(production, "ModelRollout", "openins-bad", ENDED)
-    assert (moved["Analyzing"], moved["RolledBack"]) == ("Healthy", "Degraded"), moved
+    # Which steps it gets to is chance: a guardrail may stop it at once, before the analysis has begun.
+    assert "RolledBack" in moved
+    assert moved == {phase: "Degraded" if phase in {"RollingBack", "RolledBack"} else "Healthy" for phase in moved}
     production.watch.until("ModelService", "openins", {"Ready"}, set(), 120)
     assert production.watch.status("ModelService", "openins")["stableVersion"] == "openins-v1.0"
 
