@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import click
 
-from regimen.cli.rollout_view import console, history_table, line_of, render
-from regimen.errors import ClusterError, ConfigurationError
+from regimen.cli.rollout_view import console, fitted, history_table, line_of, render
+from regimen.errors import ClusterError, ClusterUnavailableError, ConfigurationError
 from regimen.plan.commands import ANNOTATION
 from regimen.plan.common import dns_name
 from regimen.spec.meta import API_VERSION
@@ -30,6 +30,8 @@ EVERY = 1.0
 """Seconds between two looks."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 1 says that the rollout was not promoted."""
+PATIENCE = 60.0
+"""Seconds for which a watch bears with an API server that does not answer."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -90,7 +92,12 @@ def rollout() -> None:
 
 @rollout.command()
 @click.argument("name")
-@click.option("-w", "--watch", is_flag=True, help="Go on until it has ended; exit status 1 unless it was promoted.")
+@click.option(
+    "-w",
+    "--watch",
+    is_flag=True,
+    help="Go on until it has ended; exit status 1 unless it was promoted, 2 if the API server was away for a minute.",
+)
 @_where
 def status(name: str, watch: bool, namespace: str | None, context: str | None) -> None:
     """Show a rollout: both arms, how sure the difference is, replicas, weights and what happened."""
@@ -112,17 +119,31 @@ def _follow(where: Where, name: str) -> str:
 
     out, told = console(), ""
     with Live(console=out, auto_refresh=False, transient=False) if out.is_terminal else _Silent() as live:
+        answered = time.monotonic()
         while True:
-            found = where.rollout(name)
+            try:
+                found = where.rollout(name)
+            except ClusterUnavailableError as error:
+                if time.monotonic() - answered > PATIENCE:
+                    raise Lost(f"{error}; the rollout goes on: kubectl regimen rollout status {name} --watch") from error
+                time.sleep(EVERY)
+                continue
+            answered = time.monotonic()
             phase = str(found.get("status", {}).get("phase", ""))
             if isinstance(live, Live):
-                live.update(render(found), refresh=True)
+                live.update(fitted(found, out), refresh=True)
             elif (line := line_of(found)) != told:
                 click.echo(line)
                 told = line
             if phase in ENDED:
                 return phase
             time.sleep(EVERY)
+
+
+class Lost(click.ClickException):
+    """What is watched can't be seen. Its exit status is not that of a rollout that was not promoted."""
+
+    exit_code = 2
 
 
 class _Silent:

@@ -1,5 +1,6 @@
 """How a rollout looks in a terminal. Knows status as the operator writes it; without a terminal the same is plain text."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -40,13 +41,32 @@ def line_of(found: Object) -> str:
     return f"{status.get('phase', 'new')}: weight {weight:g} %, {status.get('candidateReplicas', 0)} candidate replicas: {status.get('message', '')}"
 
 
-def render(found: Object) -> Group:
-    """The whole picture."""
+@dataclass(frozen=True)
+class Detail:
+    """How much of a rollout is shown: figures of each arm, what happened last, the estimate of power."""
+
+    figures: int = len(FIGURES)
+    history: int = 8
+    power: bool = True
+
+
+LESS = (Detail(), Detail(history=3), Detail(history=3, power=False), Detail(8, 3, False), Detail(4, 2, False), Detail(0, 2, False))
+"""What is left out first where a terminal is short."""
+
+
+def fitted(found: Object, out: Console) -> Group:
+    """As much of the picture as the terminal has lines for."""
+    pictures = (render(found, detail) for detail in LESS)
+    return next((picture for picture in pictures if len(out.render_lines(picture, pad=False)) < out.height), render(found, LESS[-1]))
+
+
+def render(found: Object, detail: Detail = LESS[0]) -> Group:
+    """The whole picture, or as much as `detail` says."""
     status, spec = found.get("status", {}), found["spec"]
     parts: list[Any] = [_title(found), _steps(spec, status), Text()]
-    if status.get("arms"):
-        parts += [_arms(status["arms"]), Text()]
-    parts += [*_verdict(spec, status), *_guardrails(status), *_power(status), *_history(status)]
+    if status.get("arms") and detail.figures:
+        parts += [_arms(status["arms"], detail.figures), Text()]
+    parts += [*_verdict(spec, status), *_guardrails(status), *(_power(status) if detail.power else []), *_history(status, detail.history)]
     return Group(*parts)
 
 
@@ -102,17 +122,17 @@ def _bar(percent: float, width: int = 20) -> str:
     return "█" * full + "░" * (width - full)
 
 
-def _arms(arms: Object) -> Table:
+def _arms(arms: Object, most: int) -> Table:
     """Both arms side by side; figures that neither has are left out."""
     stable, candidate = arms.get("stable") or {}, arms.get("candidate") or {}
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     for arm, role in ((stable, "stable"), (candidate, "candidate")):
         table.add_column(f"{role} {arm.get('version', '')}", justify="right")
-    for field, name, form, factor in FIGURES:
+    known = [entry for entry in FIGURES if any(arm.get(entry[0]) is not None for arm in (stable, candidate))]
+    for field, name, form, factor in known[:most]:
         values = [arm.get(field) for arm in (stable, candidate)]
-        if any(value is not None for value in values):
-            table.add_row(name, *("–" if value is None else form.format(factor * value) for value in values))
+        table.add_row(name, *("–" if value is None else form.format(factor * value) for value in values))
     return table
 
 
@@ -174,7 +194,7 @@ def _power(status: Object) -> list[Any]:
     return [Text(f"power: {power['note']}", "yellow" if power.get("enough") is False else "dim"), Text()]
 
 
-def _history(status: Object, last: int = 8) -> list[Any]:
+def _history(status: Object, last: int) -> list[Any]:
     rows = [(Text(entry["at"], "dim"), Text(entry["what"], "dim")) for entry in (status.get("history") or [])[-last:]]
     return [_hanging(rows)] if rows else []
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from regimen.cli import rollout as commands
 from regimen.cli.main import commands as cli
-from regimen.cli.rollout_view import axis, line_of, render
-from regimen.errors import RefusedError
+from regimen.cli.rollout_view import axis, fitted, line_of, render
+from regimen.errors import ClusterUnavailableError, RefusedError
 from regimen.spec.rollout import ModelRolloutSpec
 
 Object = dict[str, Any]
@@ -129,6 +129,24 @@ def shown(found: Object) -> str:
     return out.export_text()
 
 
+@pytest.mark.parametrize(("patience", "status"), [(60, 0), (0, 2)])
+def test_a_watch_bears_with_an_api_server_that_is_away_and_says_when_it_gives_up(
+    monkeypatch: pytest.MonkeyPatch, patience: float, status: int
+) -> None:
+    cluster = FakeCluster(rollout(phase="Promoted"))
+    answers = iter([away, away, cluster.get])
+    monkeypatch.setattr(cluster, "get", lambda *named: next(answers)(*named))
+    monkeypatch.setattr(commands, "EVERY", 0.01)
+    monkeypatch.setattr(commands, "PATIENCE", patience)
+    done = run(monkeypatch, cluster, "status", "openins-v1-0", "--watch")
+    assert done.exit_code == status
+    assert ("Promoted" in done.output, "the rollout goes on" in done.output) == (not status, bool(status))
+
+
+def away(*_: str) -> Object:
+    raise ClusterUnavailableError("GET /x: 503")
+
+
 def test_the_picture_has_both_arms_the_interval_and_what_people_must_know() -> None:
     text = shown(rollout())
     for words in (
@@ -137,6 +155,25 @@ def test_the_picture_has_both_arms_the_interval_and_what_people_must_know() -> N
         "Within  errorRate is 0.0002", "power: 400 labelled answers", "pause refused at", "subjects Ok, labels Ok", "measured 19.7 %",
     ):  # fmt: skip
         assert words in text, words
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown", "gone"),
+    [
+        (60, ["event 0", "400 labelled answers", "p95"], []),
+        (24, ["requests"], ["event 0", "400 labelled answers"]),
+        (20, [], ["requests"]),
+    ],
+)
+def test_a_short_terminal_shows_what_matters_most(lines: int, shown: list[str], gone: list[str]) -> None:
+    happened = [{"step": 0, "at": f"2026-11-22T02:00:{second:02}Z", "what": f"event {second}"} for second in range(8)]
+    out = Console(width=120, height=lines, file=StringIO(), force_terminal=True, highlight=False)
+    with out.capture() as told:
+        out.print(fitted(rollout(history=happened), out))
+    text = told.get()
+    assert len(text.splitlines()) < lines
+    assert [words for words in (*shown, "event 7", "errorRate is 0.0002", "+4.1 points") if words not in text] == []
+    assert [words for words in gone if words in text] == []
 
 
 def test_a_rollout_that_is_new_or_ended_can_be_shown() -> None:
