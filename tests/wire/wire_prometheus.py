@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
+from regimen_cluster.errors import ClusterError
 from regimen_cluster.host import attempt
 from regimen_cluster.layout import cache_root
 
@@ -39,17 +40,23 @@ def program() -> str:
 def _unpack(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        download = ["sh", "-c", f"cd {folder} && apt-get download prometheus"]
-        done = attempt(download, timeout=300)
-        if done.returncode != 0:
-            attempt(["apt-get", "update"], timeout=300)
-            done = attempt(download, timeout=300)
-        if done.returncode != 0:
-            raise NotToBeHadError(f"apt-get download prometheus: {done.stderr.strip()[-200:]}")
+        try:
+            _download(folder)
+        except ClusterError as error:
+            raise NotToBeHadError(str(error)) from error
         (package,) = Path(folder).glob("*.deb")
         subprocess.run(["dpkg-deb", "--extract", str(package), folder], check=True, timeout=120)
         # Last and by one rename: what is there is whole.
         (Path(folder) / "usr/bin/prometheus").replace(target)
+
+
+def _download(folder: str) -> None:
+    download = ["sh", "-c", f"cd {folder} && apt-get download prometheus"]
+    if attempt(download, timeout=300).returncode != 0:
+        attempt(["apt-get", "update"], timeout=300)
+        done = attempt(download, timeout=300)
+        if done.returncode != 0:
+            raise NotToBeHadError(f"apt-get download prometheus: {done.stderr.strip()[-200:]}")
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """The services' own peers: router agents and the feedback service, by httpx. What cannot be asked is None, and logged."""
 
+import json
 import logging
+from http import HTTPStatus
 from math import isfinite
-from typing import Any
 
 import httpx
 from pydantic import ValidationError
@@ -51,8 +52,8 @@ class Peers:
         """What a PromQL query gives: a scalar, or a vector of one series; else why there is no number, also logged."""
         try:
             answer = self._http.get(f"{self.prometheus_url}/api/v1/query", params={"query": query})
-            found = read_answer(answer.status_code, answer.json())
-        except (httpx.HTTPError, ValueError) as error:
+            found = read_answer(answer.status_code, answer.content)
+        except httpx.HTTPError as error:
             remedy = "bring it back, or correct the chart's prometheus.url"
             found = Measured(None, f"Prometheus at {self.prometheus_url} does not answer ({type(error).__name__}); {remedy}")
         if found.value is None:
@@ -60,18 +61,27 @@ class Peers:
         return found
 
 
-def read_answer(status: int, answer: Any) -> Measured:
+def read_answer(status: int, content: bytes) -> Measured:
     """The number in Prometheus' answer to an instant query, or why there is none.
 
-    >>> read_answer(200, {"data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "71"]}]}})
+    >>> read_answer(200, b'{"data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, "71"]}]}}')
     Measured(value=71.0, lack='', refused=False)
-    >>> read_answer(200, {"data": {"resultType": "vector", "result": []}}).lack
+    >>> read_answer(200, b'{"data": {"resultType": "vector", "result": []}}').lack
     'the query gives no value; see that what it asks for is scraped'
+    >>> read_answer(502, b"<html>Bad Gateway</html>").lack.partition(";")[0]
+    'what answers with status 502 is no Prometheus'
     """
-    if status != 200 or not isinstance(answer, dict):
-        error = answer if isinstance(answer, dict) else {}
-        said = str(error.get("error", ""))[:120]
-        if error.get("errorType") == "bad_data":
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        return Measured(
+            None, f"what answers with status {status} is no Prometheus; see what stands before it, or correct the chart's prometheus.url"
+        )
+    if status != HTTPStatus.OK:
+        said = str(answer.get("error", ""))[:120]
+        if answer.get("errorType") == "bad_data":
             return Measured(
                 None, f"Prometheus refuses the query ({said}); abort, and begin another rollout with it corrected", refused=True
             )

@@ -1,5 +1,6 @@
 """What is made of Prometheus' answers to an instant query."""
 
+import json
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ LACKING = [
     (200, vector("+Inf"), False, "gives inf"),
     (200, {"data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1.0, "2"]]}]}}, False, "gives no number"),
     (200, {"data": {"resultType": "string", "result": [1.0, "warm"]}}, False, "gives no number"),
-    (200, ["another", "server"], False, "answers with status 200"),
+    (200, ["another", "server"], False, "what answers with status 200 is no Prometheus"),
     (400, error("bad_data", "parse error: unclosed left parenthesis"), True, "refuses the query (parse error: unclosed left parenthesis)"),
     (400, {"message": "a proxy's"}, False, "answers with status 400"),
     (422, error("execution", "many-to-many matching not allowed"), False, "answers with status 422 (many-to-many matching"),
@@ -32,14 +33,14 @@ LACKING = [
 
 @pytest.mark.parametrize(("status", "answer", "refused", "says"), LACKING, ids=[row[3][:30] for row in LACKING])
 def test_no_number_says_why_and_only_an_unreadable_query_is_refused(status: int, answer: Any, refused: bool, says: str) -> None:
-    found = read_answer(status, answer)
+    found = read_answer(status, json.dumps(answer).encode())
     assert (found.value, found.refused) == (None, refused)
     assert says in found.lack
 
 
 @pytest.mark.parametrize("answer", [vector("71.5"), {"data": {"resultType": "scalar", "result": [1.0, "71.5"]}}])
 def test_one_number_is_read(answer: Any) -> None:
-    assert read_answer(200, answer).value == 71.5
+    assert read_answer(200, json.dumps(answer).encode()).value == 71.5
 
 
 def test_a_server_that_is_away_is_no_fault_of_the_query() -> None:
