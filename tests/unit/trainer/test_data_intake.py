@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regimen_trainer.data import table
+from regimen_trainer.data.columns import held
 from regimen_trainer.data.intake import Export, plain
-from regimen_trainer.data.table import Workbench
+from regimen_trainer.data.table import Asked, Workbench
 from regimen_trainer.errors import InputError
 
 Cells = list[list[str]]
@@ -46,10 +47,11 @@ class Reader:
         local, encoding = plain(path, f"{number}.csv", "field", self.folder / "plain")
         export = Export(f"{number}.csv", local, encoding)
         names, _ = table.header_of(export, "field")
-        columns = ", ".join(f"c{place} VARCHAR" for place in range(len(names)))
-        self.bench.run(f"CREATE OR REPLACE TABLE raw_any (file VARCHAR, golden BOOLEAN, {columns})")
-        unread = table.read(self.bench, export, [(f"c{place}", name) for place, name in enumerate(names)], "any", "field")
-        found = self.bench.run("SELECT * EXCLUDE (file, golden) FROM raw_any")
+        columns = {f"c{place}": name for place, name in enumerate(names)}
+        self.bench.run("DROP VIEW IF EXISTS raw_documents")
+        self.bench.run("DROP TABLE IF EXISTS unread")
+        unread = table.read(self.bench, [export], Asked("documents", columns, ["c0"], "NULL::VARCHAR", "field"))
+        found = self.bench.run(f"SELECT {', '.join(map(held, columns))} FROM raw_documents")
         return names, [[cell or "" for cell in row] for row in found], unread
 
 

@@ -31,7 +31,7 @@ def brute_force(texts: list[str], threshold: float, fresh: list[bool]) -> Pairs:
 
 def search(texts: list[str], threshold: float, fresh: list[bool]) -> similar.Found:
     values, offsets = similar.grams(texts)
-    prefix, starts = similar.prefixes(values, offsets, similar.commonness(similar.counted(values)), threshold)
+    prefix, starts = similar.prefixes(values, offsets, similar.commonness(values), threshold)
 
     def sets(ids: NDArray[np.int64]) -> list[similar.Grams]:
         return [values[offsets[index] : offsets[index + 1]] for index in ids]

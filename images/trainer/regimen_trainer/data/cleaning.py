@@ -32,7 +32,6 @@ class Texts:
     path: Path
     grams: Path
     sizes: list[NDArray[np.int64]] = field(default_factory=list)
-    counts: NDArray[np.int64] | None = None
     removed: Counter[str] = field(default_factory=Counter)
     residual: Counter[str] = field(default_factory=Counter)
     changed: int = 0
@@ -62,7 +61,7 @@ def clean(bench: Workbench, shape: Shape, recipe: Recipe, workers: int, told: Ca
             told(done)
     if writer is not None:
         writer.close()
-        bench.run(f"CREATE VIEW work_{shape.source} AS SELECT * FROM read_parquet({quoted(str(texts.path))})")
+        bench.run(f"CREATE VIEW work_{shape.source} AS FROM read_parquet({quoted(str(texts.path))}, file_row_number=true)")
     return texts
 
 
@@ -73,7 +72,7 @@ def fresh_rows(shape: Shape) -> str:
     numbers = [f"{value(name, shape.kinds[name])} AS {number(name)}" for name in shape.numbers]
     stratum = f"trim(coalesce({held(shape.stratum)}, '')) AS label"
     return (
-        f"SELECT print, core, j.file AS file, j.row AS row, j.golden AS golden, {', '.join((*cells, *numbers, stratum))} "
+        f"SELECT j.print AS print, j.core AS core, j.file AS file, j.row AS row, j.golden AS golden, {', '.join((*cells, *numbers, stratum))} "
         f"FROM raw_{shape.source} POSITIONAL JOIN judged_{shape.source} j WHERE j.reason IS NULL AND j.fresh"
     )
 
@@ -85,7 +84,6 @@ def number(column: str) -> str:
 
 def _take(texts: Texts, worked: Worked) -> None:
     texts.sizes.append(np.diff(worked.offsets))
-    texts.counts = similar.counted(worked.grams, texts.counts)
     texts.removed.update(worked.removed)
     texts.residual.update(worked.residual)
     texts.changed += worked.changed

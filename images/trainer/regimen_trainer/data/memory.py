@@ -92,6 +92,11 @@ class Memory:
         """Where files of the generation are."""
         return [str(self.folder / name) for name in names]
 
+    def rows(self, source: str) -> list[Path]:
+        """The files of a source's rows, in order, the next generation's with them."""
+        before = self.generation.rows.get(source, [])
+        return [(self.folder if name in before else self.staging) / name for name in self._next.rows.get(source, [])]
+
     def forget_rows(self, recipe: str) -> None:
         """Begin anew with another recipe: rows go, sides and surrogates stay."""
         fresh: dict[str, object] = {"recipe": recipe, "rows": {}, "common": {}, "pairs": {}, "counts": {}}

@@ -21,18 +21,18 @@ import pyarrow.parquet as pq
 from regimen.spec.artifacts import TaskFigures
 from regimen.spec.dataset import DatasetTask, Source, SourceName, TrainingDatasetSpec
 from regimen_trainer.data import checks, files, table
-from regimen_trainer.data.columns import SIMILAR, STRATA, Shape, faults, held, quoted, require, shape_of
+from regimen_trainer.data.columns import MODELS, SIMILAR, STRATA, Shape, faults, held, quoted, require, shape_of
 from regimen_trainer.data.fresh import deidentify
 from regimen_trainer.data.intake import Export
 from regimen_trainer.data.memory import Memory
 from regimen_trainer.data.outcome import Outcome, SourceOutcome
 from regimen_trainer.data.sides import Fresh, Placed, place
-from regimen_trainer.data.table import Workbench
+from regimen_trainer.data.table import Asked, Workbench
 from regimen_trainer.errors import InputError
 
 REJECTS = "rejects.csv"
 UNREADABLE = "not readable as a row"
-MEMORY_MB = 640
+MEMORY_MB = 384
 """What DuckDB may hold before it spills to disk."""
 
 
@@ -98,9 +98,11 @@ def _stages(
         _place(bench, spec, source, memory, split, means.told)
         checks.held_out(name, source, split, outcome)
     _remember(bench, memory)
-    for task in spec.tasks:
-        means.told(f"writing {task.name}")
-        outcome.tasks.append(_write_task(outcome, task, folder, split))
+    means.told(f"writing {', '.join(task.name for task in spec.tasks)}")
+    sides = ["train", "test"] if split else ["train"]
+    outcome.mixes = files.write_all(bench, spec.tasks, sides, folder, means.processes)
+    outcome.content += [files.file_of(task, side) for task in spec.tasks for side in sides]
+    outcome.tasks += [_figures(task, outcome.mixes[task.name]) for task in spec.tasks]
 
 
 def recipe_of(spec: TrainingDatasetSpec) -> str:
@@ -159,15 +161,10 @@ def _read(
     wanted = {column: mapping.get(column, column) for column in dict.fromkeys((*shape.kinds, *shape.known))}
     for export in exports:
         require(table.header_of(export, field_)[0], wanted, field_, export.name)
-    columns = "".join(f", {held(column)} VARCHAR" for column in wanted)
-    bench.run(f"CREATE TABLE raw_{name} (file VARCHAR, golden BOOLEAN{columns})")
     outcome = SourceOutcome(shape)
-    for export in sorted(exports, key=lambda export: not export.golden):
-        outcome.reasons[UNREADABLE] += table.read(bench, export, list(wanted.items()), name, field_)
-    table.judge(bench, shape, faults(shape, spec))
-    seen = f"EXISTS (FROM state_{name} s WHERE s.print = judged_{name}.print)" if bench.has(f"state_{name}") else "false"
-    bench.run(f"ALTER TABLE judged_{name} ADD COLUMN fresh BOOLEAN")
-    bench.run(f"UPDATE judged_{name} SET fresh = NOT {seen}")
+    golden_first = sorted(exports, key=lambda export: not export.golden)
+    outcome.reasons[UNREADABLE] = table.read(bench, golden_first, Asked(name, wanted, MODELS[name], faults(shape, spec), field_))
+    table.judge(bench, name)
     _count_rows(bench, outcome)
     return outcome
 
@@ -221,8 +218,8 @@ def _place(
     )
     _keep_pairs(bench, name, source.placed, memory)
     bench.run(
-        f"CREATE TABLE rows_{name} AS SELECT a.* EXCLUDE (own, prefix, size, bits_0, bits_1, bits_2, bits_3), s.side "
-        f"FROM all_{name} a POSITIONAL JOIN sides_{name} s WHERE a.present"
+        f"CREATE VIEW rows_{name} AS SELECT k.* EXCLUDE (golden, file, place, size, prefix, bits_0, bits_1, bits_2, bits_3), "
+        f"a.golden, a.file, a.place, s.side FROM kept_{name} k POSITIONAL JOIN all_{name} a POSITIONAL JOIN sides_{name} s WHERE a.present"
     )
     source.quarantined = int(bench.one(f"SELECT count(*) FROM rows_{name} WHERE side = 2"))
     source.used -= source.quarantined
@@ -239,7 +236,7 @@ def _keep_pairs(bench: Workbench, name: SourceName, placed: Placed, memory: Memo
 def _comparable(bench: Workbench, shape: Shape, ids: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> list[str]:
     joined = " || ' ' || ".join(held(column) for column in SIMILAR[shape.source])
     with bench.lent("asked", pa.table({"seq": ids})):
-        return [text for (text,) in bench.run(f"SELECT {joined} FROM all_{shape.source} JOIN asked USING (seq) ORDER BY seq")]
+        return [text for (text,) in bench.run(f"SELECT {joined} FROM kept_{shape.source} JOIN asked USING (seq) ORDER BY seq")]
 
 
 def _remember(bench: Workbench, memory: Memory) -> None:
@@ -250,12 +247,7 @@ def _remember(bench: Workbench, memory: Memory) -> None:
             bench.run(f"COPY {name} TO {quoted(str(memory.new_file(kind)))} (FORMAT parquet, COMPRESSION zstd)")
 
 
-def _write_task(outcome: Outcome, task: DatasetTask, folder: Path, split: bool) -> TaskFigures:
-    """Write a task's training and held-out files; without a split, the training file alone."""
-    sides = ["train", "test"] if split else ["train"]
-    mixes = {side: files.write(outcome.bench, task, side, folder) for side in sides}
-    outcome.mixes[task.name] = mixes
-    outcome.content += [files.file_of(task, side) for side in sides]
+def _figures(task: DatasetTask, mixes: Mapping[str, Mapping[str, int]]) -> TaskFigures:
     counts = {side: sum(mix.values()) for side, mix in mixes.items()}
     if not counts["train"]:
         raise InputError(f"tasks {task.name}: no row is left to train on; check {task.writes} and the labels")

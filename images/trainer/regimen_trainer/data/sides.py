@@ -1,6 +1,6 @@
 """From tables to the split and back: finds near-duplicates among a source's rows, old and new, and puts every row on its side.
 
-Knows the tables `all_<source>` (rows of every revision and of this one) and `ledger`; what a side follows from is `split`'s.
+Knows the tables `kept_<source>`, `all_<source>` (rows of every revision and of this one) and `ledger`; what a side follows from is `split`'s.
 """
 
 from collections.abc import Callable
@@ -100,18 +100,22 @@ class Fresh:
 
 def _near(bench: Workbench, shape: Shape, threshold: float, fresh: Fresh) -> similar.Found:
     """Near-duplicates among all rows, at least one of each pair fresh."""
+    texts = _sketches(bench, shape)
+    return similar.near_duplicates(texts, threshold, fresh.sets, np.arange(texts.sizes.size) >= fresh.first)
+
+
+def _sketches(bench: Workbench, shape: Shape) -> similar.Sketches:
     words = [f"bits_{word}" for word in range(similar.WORDS)]
-    wanted = f"SELECT size, prefix, {', '.join(words)} FROM all_{shape.source} ORDER BY seq"
+    wanted = f"SELECT size, prefix, {', '.join(words)} FROM kept_{shape.source}"
     table = pa.Table.from_batches(list(bench.batches(wanted, 1 << 16))).combine_chunks()
     lists = table.column("prefix").chunk(0)
     offsets = lists.offsets.to_numpy().astype(np.int64)
-    texts = similar.Sketches(
+    return similar.Sketches(
         prefix=lists.flatten().to_numpy(),
         offsets=offsets - offsets[0],
         sizes=table.column("size").to_numpy().astype(np.int64),
         bits=np.stack([table.column(word).to_numpy() for word in words], axis=1),
     )
-    return similar.near_duplicates(texts, threshold, fresh.sets, np.arange(texts.sizes.size) >= fresh.first)
 
 
 def _rows(bench: Workbench, shape: Shape, pairs: similar.Pairs, seed: int) -> Rows:
