@@ -2,6 +2,7 @@
 cluster restored beside its old bucket. Pods and routers are played (`wire_serving`)."""
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -79,6 +80,23 @@ def test_an_operator_that_is_stopped_after_every_few_writes_promotes_all_the_sam
     live.service()
     live.service()
     assert replicas(live) == {"openins-openins-v1-0": 4}
+
+
+def test_nodes_are_told_to_keep_what_serves_and_what_it_goes_back_to_and_nothing_older(wire: Wire) -> None:
+    files = {
+        name: {"gguf": [{"quantization": "Q5_K_M", "uri": f"s3://regimen/{name}.gguf", "sha256": name[-1] * 64}]}
+        for name in ("v0.8", "v0.9")
+    }
+    for name, file in files.items():
+        wire.give("2-modelversion", f"openins-{name}", version=name, **file)
+    live = production(wire, toRef={"name": "openins-v0.9"})
+    until(live, lambda: bool(wire.all_of("Job")))
+    (job,) = wire.all_of("Job")
+    env = {entry["name"]: entry["value"] for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+    serves = {item["sha256"] for item in json.loads(env["GGUFS"])}
+    assert len(serves) == 2
+    assert set(json.loads(env["NEEDED"])) == serves
+    assert "8" * 64 not in env["NEEDED"]
 
 
 def test_it_rolls_back_with_the_bucket_and_the_feedback_service_gone_and_a_new_operator_at_each_write(wire: Wire) -> None:

@@ -1,16 +1,16 @@
 """The GGUF, verified, in the node's cache.
 
 A file that is there is verified anew at every start: reading 5 GB takes 5 to 20 seconds from a local disk, less from the page cache,
-and warms that cache for llama-server, which reads the same bytes next. Nothing is ever evicted here: what may go is for the operator
-to say, which knows what serves and what served before.
+and warms that cache for llama-server, which reads the same bytes next. Files go only where the disk is too full for another, and only those that
+the operator, which knows what serves and what served before, does not name as needed.
 """
 
 import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from hashlib import file_digest
 from pathlib import Path
 
@@ -24,13 +24,20 @@ class FetchError(Exception):
     """The GGUF is not in the cache and cannot be brought there."""
 
 
+class BusyError(Exception):
+    """Another process has the lock."""
+
+
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time for one digest, over all pods that share the volume; a process that dies lets go."""
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """One process at a time for one digest, over all pods that share the volume; a process that dies lets go. Raises BusyError, unless it waits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(path.name) from error
         yield
     finally:
         os.close(handle)
@@ -47,6 +54,7 @@ def is_verified(path: Path, digest: str) -> bool:
     if not path.exists():
         return False
     if sha256_of(path) == digest:
+        path.touch()  # when it was last of use
         return True
     LOG.warning("the cached file is damaged and is fetched again", extra={"fields": {"digest": digest}})
     path.unlink()
@@ -59,18 +67,35 @@ def remove_leftovers(path: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def check_space(path: Path, size: int) -> None:
+def lacks(path: Path, size: int) -> bool:
+    """Whether the volume is too full for a file of that size."""
+    return shutil.disk_usage(path.parent).free < size + HEADROOM
+
+
+def make_room(path: Path, size: int, needed: Collection[str]) -> None:
+    """Remove files that are not needed, those that were of no use for longest first, until there is room or none is left."""
+    others = [other for other in path.parent.glob("*.gguf") if other.stem not in needed and other != path]
+    for other in sorted(others, key=lambda other: other.stat().st_mtime):
+        if not lacks(path, size):
+            return
+        with suppress(BusyError), locked(other, wait=False):
+            other.unlink(missing_ok=True)
+            LOG.info("removed to make room", extra={"fields": {"digest": other.stem}})
+
+
+def check_space(path: Path, size: int, spared: bool) -> None:
     """Raises FetchError where the volume is too full, before anything is written."""
-    free = shutil.disk_usage(path.parent).free
-    if free < size + HEADROOM:
-        raise FetchError(
-            f"the cache has {free / 2**30:.1f} GiB free and the GGUF needs {size / 2**30:.1f} GiB: "
-            "remove versions that neither serve nor served before, or enlarge the volume"
-        )
+    if lacks(path, size):
+        free = shutil.disk_usage(path.parent).free
+        remedy = "enlarge the volume" if spared else "remove versions that neither serve nor served before, or enlarge the volume"
+        raise FetchError(f"the cache has {free / 2**30:.1f} GiB free and the GGUF needs {size / 2**30:.1f} GiB: {remedy}")
 
 
-def fetch(uri: str, digest: str, path: Path, store: Callable[[], Store]) -> bool:
-    """Bring the file to `path`. True if it had to be downloaded; the store is asked for only then. Raises FetchError, StoreError."""
+def fetch(uri: str, digest: str, path: Path, store: Callable[[], Store], needed: Collection[str] | None = None) -> bool:
+    """Bring the file to `path`. True if it had to be downloaded; the store is asked for only then. Raises FetchError, StoreError.
+
+    Where the volume is too full, files that are not `needed` make room; None: all are.
+    """
     with locked(path):
         if is_verified(path, digest):
             LOG.info("verified in the cache; the bucket is not needed", extra={"fields": {"digest": digest}})
@@ -80,7 +105,9 @@ def fetch(uri: str, digest: str, path: Path, store: Callable[[], Store]) -> bool
         size = bucket.size(uri)
         if size is None:
             raise NotFoundError(f"{uri}: not found")
-        check_space(path, size)
+        if needed is not None:
+            make_room(path, size, needed)
+        check_space(path, size, needed is not None)
         try:
             bucket.download(uri, path, digest)
         except DigestMismatchError as error:

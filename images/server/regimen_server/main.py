@@ -22,7 +22,7 @@ def fetch() -> int:
 
     try:
         for uri, digest in settings.files():
-            bring(uri, digest, settings.cached(digest), Store.from_env)
+            bring(uri, digest, settings.cached(digest), Store.from_env, settings.needed())
     except (FetchError, StoreError, settings.SettingsError, OSError) as error:
         say(f"fetch: {error}", TERMINATION_LOG)
         return 1

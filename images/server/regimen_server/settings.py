@@ -34,9 +34,19 @@ def files(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
         return [(required("GGUF_URI", environ), digest(environ))]
     try:
         listed = [(item["uri"], digest({"GGUF_SHA256": item["sha256"]})) for item in json.loads(text)]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"GGUFS is not a JSON list of objects with uri and sha256: {type(error).__name__}") from error
     return listed
+
+
+def needed(environ: Mapping[str, str] = os.environ) -> frozenset[str] | None:
+    """NEEDED, a JSON list of the hex digests of GGUFs that must stay in the cache; None where it is not said, and everything must."""
+    if not (text := environ.get("NEEDED")):
+        return None
+    try:
+        return frozenset(digest({"GGUF_SHA256": item}) for item in json.loads(text))
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise SettingsError(f"NEEDED is not a JSON list of digests: {type(error).__name__}") from error
 
 
 def digest(environ: Mapping[str, str] = os.environ) -> str:

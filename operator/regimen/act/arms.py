@@ -3,14 +3,14 @@
 import hmac
 import json
 import logging
-from dataclasses import dataclass
 from hashlib import sha256
 
 from regimen.act.admission import card_loads
 from regimen.act.cluster import Cluster, Object
 from regimen.act.comparisons import Comparisons
 from regimen.act.http import Peers
-from regimen.act.parts import document, holds_place, is_settled, job_facts, owner_of, pod_facts, seconds, spec_of, status_of
+from regimen.act.parts import document, holds_place, is_settled, job_facts, owner_of, pod_facts, spec_of, status_of
+from regimen.act.records import Known, Records
 from regimen.plan.admission import CardLoad, ModelSize, Unplaced, places, serving_bytes
 from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
@@ -20,27 +20,16 @@ from regimen.plan.rollout_prepare import job_name
 from regimen.plan.router import routing_name, service_key
 from regimen.plan.service import ServiceFacts
 from regimen.plan.serving import TEMPLATE, deployment_name
-from regimen.spec.artifacts import RolloutOutcome, ServingRecord, VersionManifest, manifest_key, outcome_key, serving_key
+from regimen.spec.artifacts import RolloutOutcome, VersionManifest, manifest_key
 from regimen.spec.meta import GROUP
 from regimen.spec.rollout import ModelRolloutSpec
 from regimen.spec.routing import Evidence, RouterState, Routing
 from regimen.spec.service import ModelServiceSpec
 from regimen.spec.version import ModelVersionSpec, ModelVersionStatus
 from regimen.stats.guardrails import Measured
-from regimen.store import Store, StoreError
+from regimen.store import Store
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Record:
-    """What serves, and how it is known."""
-
-    record: ServingRecord | None
-    in_cluster: bool
-    unknown: bool
-    since: float | None = None
-    """When it was recorded in the cluster."""
 
 
 class ServiceArms:
@@ -52,10 +41,11 @@ class ServiceArms:
         self.settings = settings
         self.peers = peers
         self.comparisons = Comparisons(cluster, store)
+        self.records = Records(cluster, store)
 
     def service(self, owner: Owner, spec: ModelServiceSpec) -> ServiceFacts:
         """Facts for a ModelService."""
-        known = self._record(owner)
+        known = self.records.serving(owner)
         version_ref = known.record.version_ref if known.record else spec.baseline_ref.name
         version, ready, message = self._version(owner.namespace, version_ref)
         size = self._size(owner.namespace, version_ref, spec)
@@ -95,7 +85,7 @@ class ServiceArms:
         version, ready, _ = self._version(owner.namespace, spec.to_ref.name)
         obj = self.cluster.get("ModelService", owner.namespace, spec.service_ref.name)
         service_owner = owner_of(obj) if obj else None
-        known = self._record(service_owner) if service_owner else _Record(None, False, False)
+        known = self.records.serving(service_owner) if service_owner else Known()
         stable_ref = memory.stable_ref if memory else known.record.version_ref if known.record else ""
         routing = self._routing(service_owner) if service_owner else None
         service = spec_of(obj, ModelServiceSpec) if obj else None
@@ -130,8 +120,9 @@ class ServiceArms:
             lending=self._lending(service) if service else False,
             outcome=outcome,
             outcome_unknown=unknown,
-            served=self._served(service_owner, service) if service_owner and service else (),
+            served=self.records.served(service_owner, service) if service_owner and service else (),
             fetches=self._fetches(owner, memory) if memory else {},
+            needed=self._needed(owner.namespace) if memory and not memory.prepared else None,
             stable_version=self._version(owner.namespace, stable_ref)[0] if stable_ref else None,
             to_size=size,
             keys=self._keys(owner.namespace, service) if service else None,
@@ -175,26 +166,33 @@ class ServiceArms:
         return ModelSize(count, next((status.shape for status in said if status.shape), None))
 
     def _outcome(self, owner: Owner, spec: ModelRolloutSpec, memory: Memory | None) -> tuple[RolloutOutcome | None, bool]:
-        """How it ended by the bucket, and whether that cannot be asked. Only before it begins, and until it is known to be there."""
+        """How it ended by the bucket. Only before it begins, and until it is known to be there."""
         if memory is not None and (not memory.ended or memory.kept):
             return None, False
-        try:
-            return document(self.store, outcome_key(owner.namespace, spec.service_ref.name, owner.name), RolloutOutcome), False
-        except StoreError as error:
-            log.warning("how %s ended cannot be asked: %s", owner.path, error)
-            return None, True
-
-    def _served(self, owner: Owner, service: ModelServiceSpec) -> tuple[str, ...]:
-        """Versions that served, newest first, by the records; the baseline last."""
-        records = [ServingRecord.model_validate(item["data"]) for item in self._revisions(owner)]
-        names = [name for record in reversed(records) for name in (record.version_ref, record.previous_ref) if name]
-        return tuple(dict.fromkeys([*names, service.baseline_ref.name]))
+        return self.records.outcome(owner, spec.service_ref.name)
 
     def _fetches(self, owner: Owner, memory: Memory) -> dict[str, JobFacts]:
         if memory.prepared:
             return {}
         jobs = {node: job_facts(self.cluster, owner.namespace, job_name(owner, node)) for node in memory.nodes}
         return {node: job for node, job in jobs.items() if job is not None}
+
+    def _needed(self, namespace: str) -> frozenset[str] | None:
+        """Digests of the GGUFs of all versions that services here serve, go back to or are moving to. None where one can't be told."""
+        names: set[str | None] = set()
+        for obj in self.cluster.items("ModelService", namespace):
+            known = self.records.serving(owner_of(obj))
+            if known.unknown:
+                return None
+            names |= {str(obj["spec"]["baselineRef"]["name"])}
+            names |= {known.record.version_ref, known.record.previous_ref} if known.record else set()
+        for obj in self.cluster.items("ModelRollout", namespace):
+            memory = self.memory(owner_of(obj))
+            if memory is None or not memory.ended:
+                names |= {str(obj["spec"]["toRef"]["name"]), memory.stable_ref if memory else None}
+        versions = [self._version(namespace, name)[0] for name in names if name]
+        found = [version for version in versions if version is not None]
+        return frozenset(file.sha256 for version in found for file in version.gguf) if len(found) == len(versions) else None
 
     def memory(self, owner: Owner) -> Memory | None:
         """What a rollout remembers; None before it begins."""
@@ -220,20 +218,6 @@ class ServiceArms:
             return None
         memory = self.memory(owner_of(obj))
         return name if memory is not None and moves_replicas(spec_of(obj, ModelRolloutSpec), memory) else None
-
-    def _record(self, owner: Owner) -> _Record:
-        """The newest ControllerRevision, else the bucket's pointer (law 1)."""
-        if revisions := self._revisions(owner):
-            since = seconds(revisions[-1]["metadata"]["creationTimestamp"])
-            return _Record(ServingRecord.model_validate(revisions[-1]["data"]), True, False, since)
-        try:
-            return _Record(document(self.store, serving_key(owner.namespace, owner.name), ServingRecord), False, False)
-        except StoreError:
-            return _Record(None, False, True)
-
-    def _revisions(self, owner: Owner) -> list[Object]:
-        found = self.cluster.items("ControllerRevision", owner.namespace, f"{GROUP}/service={owner.name}")
-        return sorted(found, key=lambda item: int(item["revision"]))
 
     def _version(self, namespace: str, name: str) -> tuple[ModelVersionSpec | None, bool, str]:
         obj = self.cluster.get("ModelVersion", namespace, name)

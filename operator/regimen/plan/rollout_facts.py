@@ -66,6 +66,8 @@ class RolloutFacts:
     """Versions that are known to have served, the baseline among them."""
     fetches: Mapping[str, JobFacts] = field(default_factory=dict)
     """Jobs that bring both files to a node, by node."""
+    needed: frozenset[str] | None = None
+    """Digests of the files that nodes must keep; asked only while files are brought. None: not known."""
     stable_version: ModelVersionSpec | None = None
     to_size: ModelSize | None = None
     keys: str | None = None

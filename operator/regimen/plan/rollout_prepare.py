@@ -1,6 +1,7 @@
 """Before anything moves: both versions' files are brought to every node that serves, and verified there (law 3).
 
-Then no replica waits for a download while its place stands empty, and going back needs no bucket.
+Then no replica waits for a download while its place stands empty, and going back needs no bucket. Where the disk is too full for them, files of
+versions that no service here serves or goes back to make room.
 """
 
 import json
@@ -77,6 +78,9 @@ def _job(context: Context, node: str) -> Manifest:
     labels = {**MANAGED, **owner_label(owner.kind, owner.name), "app.kubernetes.io/component": "fetch"}
     here = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
     ggufs = json.dumps([{"uri": file.uri, "sha256": file.sha256} for file in files(context)])
+    env = [{"name": "GGUFS", "value": ggufs}, {"name": "CACHE_DIR", "value": "/cache"}]
+    if context.facts.needed is not None:
+        env.append({"name": "NEEDED", "value": json.dumps(sorted(context.facts.needed))})
     volumes, mounts = cache_volumes(service)
     pod = {
         "restartPolicy": "Never",
@@ -89,7 +93,7 @@ def _job(context: Context, node: str) -> Manifest:
         "containers": [
             {
                 "name": "fetch", "image": service.engine.image or settings.server_image, "imagePullPolicy": settings.pull_policy,
-                "args": ["fetch"], "env": [{"name": "GGUFS", "value": ggufs}, {"name": "CACHE_DIR", "value": "/cache"}],
+                "args": ["fetch"], "env": env,
                 "envFrom": [{"secretRef": {"name": BUCKET_SECRET, "optional": True}}], "resources": RESOURCES,
                 "securityContext": container_security(), "volumeMounts": mounts, "terminationMessagePolicy": "File",
             }

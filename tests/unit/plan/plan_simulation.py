@@ -52,6 +52,7 @@ class World:
     outcome: RolloutOutcome | None = None
     bucket: bool = True
     fetches: dict[str, JobFacts] = field(default_factory=dict)
+    needed: frozenset[str] | None = None
     undo: bool = False
     finalizer: bool = False
     deleting: bool = False
@@ -109,7 +110,7 @@ class World:
             to_ready=True, before=(), memory=self.memory, stable=self.arm(STABLE), candidate=self.arm(CANDIDATE),
             routing=self.routing, routers=routers, routers_expected=2, evidence=self.known(), lending=self.lending,
             outcome=self.outcome if self.bucket else None, outcome_unknown=not self.bucket, served=(STABLE, CANDIDATE),
-            fetches=dict(self.fetches),
+            fetches=dict(self.fetches), needed=self.needed,
         )  # fmt: skip
 
     # What a person does.

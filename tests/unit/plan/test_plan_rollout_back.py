@@ -1,5 +1,6 @@
 """The way back: what it needs, what it takes, and what is known of it beforehand; and a rollout that ended before, in this life or another."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -168,9 +169,18 @@ def test_both_files_are_brought_to_every_node_that_serves() -> None:
     jobs = [action.manifest for action in plan.actions if isinstance(action, Create)]
     assert len(jobs) == 2
     env = jobs[0]["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert env[0]["name"] == "GGUFS"
+    assert [entry["name"] for entry in env] == ["GGUFS", "CACHE_DIR"], "of what is not known nothing may go"
     assert sorted(live.fetches) == ["node-0", "node-1"]
     assert said(live).message == "bringing both files to node-0, node-1"
+
+
+def test_nodes_are_told_which_files_must_stay_when_room_is_made() -> None:
+    live = World(4, 3, STEPS, needed=frozenset({"b" * 64, "a" * 64}))
+    for _ in range(3):
+        plan = live.run()
+    (job,) = [action.manifest for action in plan.actions if isinstance(action, Create)]
+    env = {entry["name"]: entry["value"] for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert json.loads(env["NEEDED"]) == ["a" * 64, "b" * 64]
 
 
 # What ended before.

@@ -2,11 +2,13 @@
 
 import json
 import multiprocessing
+import os
 import re
 import threading
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +16,9 @@ from regimen.store import DigestMismatchError, NotFoundError, Store, StoreUnavai
 from regimen_server import fetch as fetching
 from regimen_server import main as entry
 from regimen_server.drain import MetricsError, ask, busy_requests, drain
-from regimen_server.fetch import FetchError, fetch
+from regimen_server.fetch import FetchError, fetch, locked
 from regimen_server.run import command
-from regimen_server.settings import SettingsError, authorization, cache_file, digest, files
+from regimen_server.settings import SettingsError, authorization, cache_file, digest, files, needed
 
 CONTENT = b"GGUF" + bytes(range(256)) * 100
 DIGEST = sha256(CONTENT).hexdigest()
@@ -88,6 +90,62 @@ def test_a_full_volume_is_said_before_anything_is_written(path: Path, bucket: Bu
     with pytest.raises(FetchError, match="GiB free"):
         fetch(URI, DIGEST, path, lambda: bucket)
     assert bucket.downloads == 0
+
+
+def filled(path: Path, monkeypatch: pytest.MonkeyPatch, capacity: int, *names: str) -> None:
+    """A volume of that many bytes with files of 10,000 bytes each, the first the one that was of no use for longest."""
+    path.parent.mkdir(parents=True)
+    for day, name in enumerate(names):
+        old = path.with_name(f"{name}.gguf")
+        old.write_bytes(bytes(10_000))
+        os.utime(old, (day, day))
+
+    def usage(folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=capacity - sum(file.stat().st_size for file in folder.glob("*.gguf")))
+
+    monkeypatch.setattr(fetching.shutil, "disk_usage", usage)
+    monkeypatch.setattr(fetching, "HEADROOM", 0)
+
+
+def kept(path: Path) -> set[str]:
+    return {file.stem for file in path.parent.glob("*.gguf")}
+
+
+def test_what_is_not_needed_makes_room_oldest_first_and_only_as_much_as_is_asked(
+    path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(path, monkeypatch, 52_000, "a", "b", "c", "d")
+    assert fetch(URI, DIGEST, path, lambda: bucket, {"a"}) is True
+    assert kept(path) == {"a", "d", DIGEST}
+
+
+def test_without_a_word_of_what_is_needed_nothing_goes(path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(path, monkeypatch, 32_000, "a", "b")
+    with pytest.raises(FetchError, match="remove versions that neither serve nor served before"):
+        fetch(URI, DIGEST, path, lambda: bucket)
+    assert kept(path) == {"a", "b"}
+
+
+def test_what_is_needed_stays_and_the_volume_is_too_small(path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(path, monkeypatch, 32_000, "a", "b")
+    with pytest.raises(FetchError, match="GiB: enlarge the volume"):
+        fetch(URI, DIGEST, path, lambda: bucket, {"a", "b"})
+    assert kept(path) == {"a", "b"} and bucket.downloads == 0
+
+
+def test_a_file_that_another_pod_is_busy_with_stays(path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(path, monkeypatch, 42_000, "a", "b")
+    with locked(path.with_name("a.gguf")):
+        assert fetch(URI, DIGEST, path, lambda: bucket, frozenset()) is True
+    assert kept(path) == {"a", DIGEST}
+
+
+def test_what_is_needed_is_a_list_of_digests() -> None:
+    assert needed({}) is None
+    assert needed({"NEEDED": json.dumps([DIGEST])}) == {DIGEST}
+    for text in ("[1]", "no", '["abc"]'):
+        with pytest.raises(SettingsError):
+            needed({"NEEDED": text})
 
 
 def test_other_bytes_in_the_bucket_are_refused(path: Path, tmp_path: Path) -> None:
@@ -197,16 +255,20 @@ def test_the_digest_may_carry_its_name() -> None:
 def test_several_files_are_brought_one_after_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a rollout does on each node before it moves anything."""
     ggufs = [{"uri": URI, "sha256": f"sha256:{DIGEST}"}, {"uri": "s3://regimen/models/y.gguf", "sha256": "ab" * 32}]
-    asked: list[tuple[str, str, str]] = []
+    asked: list[tuple[str, str, str, object]] = []
 
-    def bring(uri: str, digest: str, path: Path, store: object) -> bool:
-        asked.append((uri, digest, path.name))
+    def bring(uri: str, digest: str, path: Path, store: object, needed: object) -> bool:
+        asked.append((uri, digest, path.name, needed))
         return True
 
     monkeypatch.setattr(fetching, "fetch", bring)
     monkeypatch.setenv("GGUFS", json.dumps(ggufs))
+    monkeypatch.setenv("NEEDED", json.dumps([DIGEST]))
     assert entry.main(["fetch"]) == 0
-    assert asked == [(URI, DIGEST, f"{DIGEST}.gguf"), ("s3://regimen/models/y.gguf", "ab" * 32, f"{'ab' * 32}.gguf")]
+    assert asked == [
+        (URI, DIGEST, f"{DIGEST}.gguf", {DIGEST}),
+        ("s3://regimen/models/y.gguf", "ab" * 32, f"{'ab' * 32}.gguf", {DIGEST}),
+    ]
 
 
 @pytest.mark.parametrize("text", ["{", '[{"uri": "s3://x/y"}]', "[1]", '{"a": 1}'])
