@@ -90,13 +90,18 @@ def test_nodes_are_told_to_keep_what_serves_and_what_it_goes_back_to_and_nothing
     for name, file in files.items():
         wire.give("2-modelversion", f"openins-{name}", version=name, **file)
     live = production(wire, toRef={"name": "openins-v0.9"})
-    until(live, lambda: bool(wire.all_of("Job")))
-    (job,) = wire.all_of("Job")
-    env = {entry["name"]: entry["value"] for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+    until(live, lambda: bool(fetching(wire)))
+    env = {entry["name"]: entry["value"] for entry in fetching(wire)[0]["env"]}
     serves = {item["sha256"] for item in json.loads(env["GGUFS"])}
     assert len(serves) == 2
     assert set(json.loads(env["NEEDED"])) == serves
     assert "8" * 64 not in env["NEEDED"]
+
+
+def fetching(wire: Wire) -> list[Any]:
+    """The containers that bring files to nodes."""
+    containers = [job["spec"]["template"]["spec"]["containers"][0] for job in wire.all_of("Job")]
+    return [container for container in containers if container["name"] == "fetch"]
 
 
 def test_it_rolls_back_with_the_bucket_and_the_feedback_service_gone_and_a_new_operator_at_each_write(wire: Wire) -> None:
