@@ -185,3 +185,16 @@ def test_abort_rolls_back_and_the_watch_says_so_by_its_exit_status(
             assert seen.end() == 1
     assert "RolledBack" in seen.text
     assert replicas(live)["openins-openins-baseline"] == 4
+
+
+def test_a_pause_of_an_hour_ends_when_somebody_skips_it(wire: Wire, regimen: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    live = production(wire, strategy={"steps": [{"setReplicas": 1}, {"pause": {"duration": "1h"}}, {"analysis": {}}, {"setReplicas": 4}]})
+    until(live, lambda: phase(live) == "Paused")
+    began = live.clock.now
+    with serving_at_work(live):
+        skipped = regimen("skip", NAME)
+    assert skipped.returncode == 0, skipped.stderr
+    assert "the pause of 1h ends" in skipped.stdout
+    until(live, lambda: phase(live) == "Analyzing", passes=5)
+    assert live.clock.now - began < 3600, "nobody waited for the hour"
+    assert wire.get("ModelRollout", NAME)["status"]["currentStep"] == 2
