@@ -33,8 +33,8 @@ FORMS = (
     recognizer("URL", r"\b(?:https?://|ftp://|www\.)[^\s<>\"'\]]*[\w/]", shapes=("://", "www.")),
     recognizer(
         "EMAIL",
-        r"[\w.+%-]+\s?(?:@|[(\[{<]\s?at\s?[)\]}>])\s?[\w-]+(?:\s?(?:\.|[(\[{<]\s?dot\s?[)\]}>])\s?[\w-]+(?<=[a-z0-9]))+",
-        shapes=("@", "(at)", "[at]", "{at}", "<at>", "( at", "[ at"),
+        r"[\w.+%-]+\s?(?:@|[(\[{<]\s?at?\s?[)\]}>])\s?[\w-]+(?:\s?(?:\.|[(\[{<]\s?dot\s?[)\]}>])\s?[\w-]+(?<=[a-z0-9]))+",
+        shapes=("@", "(at)", "(a)", "[a]", "[at]", "{at}", "<at>", "( at", "[ at"),
     ),
     recognizer("EMAIL", r"(?<![\w.])(?=[\w.+-]*[a-z])[\w.+-]{3,}@(?=[\w-]*[a-z])[\w-]{3,}", shapes=("@",)),
     recognizer(
@@ -56,6 +56,14 @@ FORMS = (
         _spoken_mail,
         words="dot point",
     ),
+    recognizer("EMAIL", rf"(?<![\w.])[\w.+-]{{3,}}&[\w-]+(?:\.[\w-]+)*\.(?:{_TLD})\b", shapes=("&",), needs=(".",), first=r"&[\w-]+\."),
+    recognizer(
+        "EMAIL",
+        rf"(?<![\w.])[\w.+]+(?:[-_](?:dot|dash|underscore)[-_][\w.+]+)*[-_]at[-_][\w]+(?:[-_]dot[-_]\w+)*?[-_]dot[-_](?:{_DOMAINS.replace(' ', '|')})\b",
+        shapes=("-at-", "_at_"),
+        words="at",
+        needs=("-at-", "_at_"),
+    ),
     recognizer("EMAIL", rf"\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
     recognizer(
         "EMAIL",
@@ -76,7 +84,7 @@ FORMS = (
     ),
     recognizer(
         "EMAIL",
-        rf"\b[\w.-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
+        rf"(?:(?<![\w'’])\w[\s-]+){{0,24}}\b[\w.+-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
         rf"(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?)(?:{_DOMAINS.replace(' ', '|')})\b",
         words="dot point period",
     ),

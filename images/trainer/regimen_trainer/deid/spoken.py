@@ -21,7 +21,7 @@ _JOINTS = word_set("dash hyphen slash double triple hundred thousand and area co
 _WORDS = _ONES | _TEENS | _TENS
 _ANY = "|".join(sorted(_WORDS | _SPELLED, key=len, reverse=True))
 _RUN = re.compile(
-    rf"\b(?:{_ANY}|double|triple|[a-z](?=\s(?:as\sin\b|{_ANY}\b))|\d{{1,4}}(?=[\s,-]+(?:{_ANY})\b))"
+    rf"\b(?:{_ANY}|double|triple|[a-z](?=(?:\s[a-z]){{0,6}}\s(?:as\sin\b|{_ANY}\b))|\d{{1,4}}(?=[\s,-]+(?:{_ANY})\b))"
     rf"(?:[\s,.-]+(?:{_ANY}|{'|'.join(sorted(_JOINTS - {'as', 'in', 'and'}))}|as\sin\s\w+|[a-z]|\d{{1,4}})\b)*(?<![\s,.-])",
     re.IGNORECASE,
 )
