@@ -13,6 +13,8 @@ _PHONE = (
 )
 _LOOSE = r"(?:\+?\d[\d ().-]{5,18}\d)"
 _SPOKEN_SIGN = r"(?:dot|point|period|underscore|dash|hyphen|minus|plus)"
+_SPELT = rf"(?:(?<![\w'’])\w[\s-]+){{0,24}}(?:\b[\w-]+\s{_SPOKEN_SIGN}\s)*"
+"""Letters said one by one, and pieces with a sign between, before the rest of an address."""
 _DOMAINS = "com org net edu gov io health info us uk ca de mil biz co med care clinic"
 
 
@@ -64,7 +66,7 @@ FORMS = (
         words="at",
         needs=("-at-", "_at_"),
     ),
-    recognizer("EMAIL", rf"\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
+    recognizer("EMAIL", rf"{_SPELT}\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
     recognizer(
         "EMAIL",
         rf"(?P<lead>\b(?:{_PROVIDERS})(?:\s(?:account|address|handle|username|id|name))*(?:\s(?:is|as|under)|:|=)?\s+)(?=[a-z_.-]*\d)[\w.-]{{4,}}",
@@ -84,7 +86,7 @@ FORMS = (
     ),
     recognizer(
         "EMAIL",
-        rf"(?:(?<![\w'’])\w[\s-]+){{0,24}}\b[\w.+-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
+        rf"{_SPELT}\b[\w.+-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
         rf"(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?)(?:{_DOMAINS.replace(' ', '|')})\b",
         words="dot point period",
     ),
