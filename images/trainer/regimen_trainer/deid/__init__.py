@@ -5,10 +5,11 @@
 Nothing here reads files, knows of rows or keeps state. What is found is counted, never kept; no count is a certificate.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken
+from regimen_trainer.deid import codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken, venues
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
 from regimen_trainer.deid.recognizer import Cues, words_of
@@ -17,11 +18,11 @@ from regimen_trainer.deid.tags import hidden, shown
 
 __all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
 EARLY = (
-    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.MONTHS, months.MISSPELT, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *numbers.UNLABELLED, *codes.CODES,
+    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.MONTHS, months.MISSPELT, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *venues.STREETS, *numbers.UNLABELLED, *codes.CODES,
 )  # fmt: skip
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
 
-LATER = (*grounds.TOWARDS, *people.PEOPLE)
+LATER = (*grounds.TOWARDS, *people.PEOPLE, *venues.VENUES)
 """After the names that words tell by themselves: these would lose the neighbours that speak for them."""
 RECOGNIZERS = Cues((*EARLY, *LATER))
 
@@ -33,12 +34,36 @@ class Cleaned(NamedTuple):
     found: dict[str, int]
 
 
+_NEIGHBOURED = {"NAME", "PLACE", "ADDRESS", "ORGANIZATION"}
+_SHOUTED = re.compile(r"[A-Z]{2,}[ ,'/-]+[A-Z]{2,}[ ,'/-]+[A-Z]{2,}")
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
+
+
 def deidentify(text: str, known: Sequence[Known] = ()) -> Cleaned:
     """Remove what is known of the row, then what looks like an identifier. Deterministic; raises nothing."""
     found: dict[str, int] = {}
-    text, tags = hidden(text)
     if known:
-        text, tags = hidden(shown(scrub(text, known, found), tags))
+        text, tags = hidden(text)
+        text = shown(scrub(text, known, found), tags)
+    text = _recognized(text, found)
+    return Cleaned(_quieted(text, found) if _SHOUTED.search(text) else text, found)
+
+
+def _quieted(text: str, found: dict[str, int]) -> str:
+    """Sentences in capitals read once more in small letters: there a name is told from a word as dictations are."""
+    text, tags = hidden(text)
+    pieces, last = list[str](), 0
+    for match in _SENTENCE.finditer(text):
+        sentence = match[0]
+        if sentence.isupper() and _SHOUTED.search(sentence) and sentence.lower().upper() == sentence:
+            pieces += (text[last : match.start()], _recognized(sentence.lower(), found).upper())
+            last = match.end()
+    return shown("".join((*pieces, text[last:])), tags) if pieces else shown(text, tags)
+
+
+def _recognized(text: str, found: dict[str, int]) -> str:
+    """The text without what looks like an identifier, which `found` counts."""
+    text, tags = hidden(text)
     lower = text.lower()
     words = words_of(lower)
     early, later = RECOGNIZERS.parted(words, lower, len(EARLY))
@@ -49,7 +74,8 @@ def deidentify(text: str, known: Sequence[Known] = ()) -> Cleaned:
         text = names.clean(text, found)
     for entry in later:
         text = entry.clean(text, found)
-    if "NAME" in found or "PLACE" in found:
-        for entry in people.BESIDE:
+    text = shown(text, tags)
+    if not _NEIGHBOURED.isdisjoint(found):
+        for entry in (*people.BESIDE, *venues.BESIDE):
             text = entry.clean(text, found)
-    return Cleaned(shown(text, tags), found)
+    return text
