@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken, venues
+from regimen_trainer.deid import bearers, codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken, venues
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
 from regimen_trainer.deid.recognizer import Cues, words_of
@@ -22,7 +22,7 @@ EARLY = (
 )  # fmt: skip
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
 
-LATER = (*grounds.TOWARDS, *people.PEOPLE, *venues.VENUES)
+LATER = (*grounds.TOWARDS, *people.PEOPLE, *bearers.BEARERS, *venues.VENUES)
 """After the names that words tell by themselves: these would lose the neighbours that speak for them."""
 RECOGNIZERS = Cues((*EARLY, *LATER))
 
@@ -45,25 +45,24 @@ def deidentify(text: str, known: Sequence[Known] = ()) -> Cleaned:
     if known:
         text, tags = hidden(text)
         text = shown(scrub(text, known, found), tags)
-    text = _recognized(text, found)
+    text = _recognized(*hidden(text), found)
     return Cleaned(_quieted(text, found) if _SHOUTED.search(text) else text, found)
 
 
 def _quieted(text: str, found: dict[str, int]) -> str:
     """Sentences in capitals read once more in small letters: there a name is told from a word as dictations are."""
-    text, tags = hidden(text)
     pieces, last = list[str](), 0
     for match in _SENTENCE.finditer(text):
-        sentence = match[0]
+        sentence, tags = hidden(match[0])
         if sentence.isupper() and _SHOUTED.search(sentence) and sentence.lower().upper() == sentence:
-            pieces += (text[last : match.start()], _recognized(sentence.lower(), found).upper())
+            sentence, tags = hidden(_recognized(sentence.lower(), tags, found))
+            pieces += (text[last : match.start()], shown(sentence.upper(), tags))
             last = match.end()
-    return shown("".join((*pieces, text[last:])), tags) if pieces else shown(text, tags)
+    return "".join((*pieces, text[last:])) if pieces else text
 
 
-def _recognized(text: str, found: dict[str, int]) -> str:
-    """The text without what looks like an identifier, which `found` counts."""
-    text, tags = hidden(text)
+def _recognized(text: str, tags: list[str], found: dict[str, int]) -> str:
+    """A text whose tags are hidden, with these, and without what looks like an identifier, which `found` counts."""
     lower = text.lower()
     words = words_of(lower)
     early, later = RECOGNIZERS.parted(words, lower, len(EARLY))
@@ -76,6 +75,6 @@ def _recognized(text: str, found: dict[str, int]) -> str:
         text = entry.clean(text, found)
     text = shown(text, tags)
     if not _NEIGHBOURED.isdisjoint(found):
-        for entry in (*people.BESIDE, *venues.BESIDE):
+        for entry in (*people.BESIDE, *bearers.BESIDE, *venues.BESIDE):
             text = entry.clean(text, found)
     return text

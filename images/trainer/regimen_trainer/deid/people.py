@@ -17,7 +17,7 @@ KIN = (
     "grandpa landlord interpreter translator caretaker aide sitter kid baby toddler ex ex-husband ex-wife mother-in-law father-in-law son-in-law daughter-in-law sister-in-law brother-in-law "
     "sibling classmate teammate nanny babysitter teacher coach"
 )
-_KIN = "|".join(sorted(KIN.split(), key=len, reverse=True))
+KIN_PATTERN = "|".join(sorted(KIN.split(), key=len, reverse=True))
 _KIN_WORDS = " ".join(word for word in KIN.split() if "-" not in word and word.isascii()) + " law fianc"
 _WHOSE = r"(?:his|her|my|their|our|your|the|a|pt['’]s|patient['’]s|[a-z]+['’]s|with|ex|older|younger|oldest|youngest|eldest|twin|by|and)"
 _ACTS = (
@@ -25,7 +25,7 @@ _ACTS = (
     r"(?:is|was)\s(?:an?\s\d|a\s(?:very\s)?(?:pleasant|nice|lovely|young|healthy)|\d\d|seen\s(?:and|today|in|by)|here\s|told|doing\swell|brought|admitted\s(?:to|with|for)|evaluated|stable\s(?:and|on)|accompanied))\b"
 )
 _ACT_WORDS = "presents presented reports denies denied states stated says said complains endorses tells told agrees agreed called returns lives voiced voices understands arrived tolerated is was brought has had will"
-_NO_NAMES = (
+NO_NAMES = (
     FUNCTION_WORDS
     | DOES
     | SPEAKS
@@ -39,7 +39,7 @@ _MEETS = word_set(
     "saw told with to met called asked by from for contacted thanked and see tell call paged notified advised informed per called thanked asked texted reached helped assisted examined dear hi hello"
 )
 _MODALS = word_set("will may love king drew")
-_SUBJECTS = word_set(
+SUBJECTS = word_set(
     "patient pt nurse nursing family staff mom dad parents provider physician doctor client claimant member insured radiology pathology pharmacy surgery neurology cardiology oncology urology mother father wife husband daughter son child infant baby hospice police ems witness bystander lab insurance facility plan history exam"
 )
 _NOT_INITIALS = word_set("""
@@ -56,14 +56,14 @@ def _lead(name: str) -> Becomes:
 def _is_name(word: str) -> bool:
     """Whether a word may be a first name although it is English."""
     lower = word.lower()
-    return lower in given_names() and lower not in _NO_NAMES and lower not in PROTECTED
+    return lower in given_names() and lower not in NO_NAMES and lower not in PROTECTED
 
 
 def _relative(match: re.Match[str]) -> str:
     """After `his wife`, any capitalised word; in lower case, a first name."""
     name, after = match["name"], match.string[match.end() : match.end() + 12]
     lower = name.lower().removesuffix("'s")
-    if lower in PROTECTED or lower in _NO_NAMES or lower in medical_words() or (name.isupper() and len(name) > 1 and not _is_name(name)):
+    if lower in PROTECTED or lower in NO_NAMES or lower in medical_words() or (name.isupper() and len(name) > 1 and not _is_name(name)):
         return match[0]
     if name[0].isupper():
         return (
@@ -88,12 +88,12 @@ def _actor(match: re.Match[str]) -> str:
         {word.lower() for word in words} <= family_names()
         and name[0].isupper()
         and words[-1][0].isupper()
-        and _NO_NAMES.isdisjoint(word.lower() for word in words)
+        and NO_NAMES.isdisjoint(word.lower() for word in words)
     )
     if (
         known
         and not words[-1].lower().endswith(("ology", "ics", "ing"))
-        and _SUBJECTS.isdisjoint(word.lower() for word in words)
+        and SUBJECTS.isdisjoint(word.lower() for word in words)
         and not PROTECTED.intersection(word.lower() for word in words)
     ):
         return lead + tag("NAME")
@@ -128,14 +128,14 @@ def _employer(match: re.Match[str]) -> str:
     return (
         match[0]
         if (lower in PROTECTED and lower not in _BRANDS)
-        or lower in _NO_NAMES
+        or lower in NO_NAMES
         or lower in word_set("night nights days part full doctor patient")
         else match["lead"] + tag("ORGANIZATION")
     )
 
 
 def _small_employer(match: re.Match[str]) -> str:
-    return match[0] if is_known(match["own"]) or match["own"] in _NO_NAMES else match["lead"] + tag("ORGANIZATION")
+    return match[0] if is_known(match["own"]) or match["own"] in NO_NAMES else match["lead"] + tag("ORGANIZATION")
 
 
 def _rest(match: re.Match[str]) -> str:
@@ -145,7 +145,7 @@ def _rest(match: re.Match[str]) -> str:
     if (
         not fits
         or word in PROTECTED - {"christian", "le", "li", "ma"}
-        or word in _NO_NAMES
+        or word in NO_NAMES
         or word in SPEAKS
         or (match["rest"][0].islower() and is_known(word))
     ):
@@ -159,7 +159,7 @@ def _colleague(match: re.Match[str]) -> str:
     names = [word in family_names() or word in given_names() or not is_known(word) for word in words]
     if (
         not all(names)
-        or not (_SUBJECTS | _NO_NAMES | FUNCTION_WORDS | _STAFF).isdisjoint(words)
+        or not (SUBJECTS | NO_NAMES | FUNCTION_WORDS | _STAFF).isdisjoint(words)
         or words[-1].endswith(("ing", "ology", "tion"))
     ):
         return match[0]
@@ -178,7 +178,7 @@ BESIDE = (
         lambda match: (
             tag("NAME") + " and " + tag("NAME")
             if all(word.lower() in family_names() or word.lower() in given_names() for word in re.findall(r"\w+", match["list"]))
-            and not (PROTECTED | _SUBJECTS).intersection(match["list"].lower().replace(",", "").split())
+            and not (PROTECTED | SUBJECTS).intersection(match["list"].lower().replace(",", "").split())
             else match[0]
         ),
         flags=0,
@@ -218,7 +218,7 @@ def _in_role(match: re.Match[str]) -> str:
     words = [word.lower() for word in re.findall(r"[^\W\d_]{2,}", match["name"])]
     if (
         not words
-        or not (_NO_NAMES | _SUBJECTS | _STAFF | PROTECTED).isdisjoint(words)
+        or not (NO_NAMES | SUBJECTS | _STAFF | PROTECTED).isdisjoint(words)
         or words[-1].endswith(("ology", "ing", "tion", "ment", "ics"))
     ):
         return match[0]
@@ -264,13 +264,13 @@ PEOPLE = (
     ),
     recognizer(
         "NAME",
-        rf"(?P<lead>\b{_WHOSE}\s(?:\w+\s)?(?:{_KIN})(?P<gap>,?\s|\s?\(|,?\s(?:is|named|called|is\snamed|is\scalled)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
+        rf"(?P<lead>\b{_WHOSE}\s(?:\w+\s)?(?:{KIN_PATTERN})(?P<gap>,?\s|\s?\(|,?\s(?:is|named|called|is\snamed|is\scalled)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
         _relative,
         words=_KIN_WORDS,
     ),
     recognizer(
         "NAME",
-        rf"(?P<lead>(?:^|[.;,]\s+|\b(?:and|from)\s)(?:{_KIN})(?P<gap>,?\s|\s?\(|\s(?:is|named)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
+        rf"(?P<lead>(?:^|[.;,]\s+|\b(?:and|from)\s)(?:{KIN_PATTERN})(?P<gap>,?\s|\s?\(|\s(?:is|named)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
         _relative,
         words=_KIN_WORDS,
     ),

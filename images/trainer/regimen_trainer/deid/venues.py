@@ -7,7 +7,7 @@ Tried after `grounds`, for what that leaves.
 import re
 
 from regimen_trainer.deid.grounds import GENERIC, clinical
-from regimen_trainer.deid.lexicon import english, family_names, is_known, medical_words, places
+from regimen_trainer.deid.lexicon import english, family_names, is_known, is_misspelt, medical_words, places, word_counts
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
 from regimen_trainer.deid.recognizer import recognizer, tag, word_set
 
@@ -31,7 +31,7 @@ def _is_medicine(word: str) -> bool:
     return word in medical_words() or word in DRUGS or word in NOUNS or clinical([word])
 
 
-def _named(name: str) -> bool:
+def _named(name: str, amid: bool) -> bool:
     """Whether a run of capitalised words is a place's or a house's own name: a word that no department has, and no state's name."""
     own = _own(name)
     if not own or any(word in DRUGS or word in medical_words() for word in own) or (own[-1] in _STATE_TAILS and len(own) == 1):
@@ -45,16 +45,18 @@ def _named(name: str) -> bool:
     if strange:
         return True
     several = len(_WORDS.findall(name)) > 1
+    if not several:
+        return amid and not _is_medicine(own[0]) and own[0] not in PROTECTED and own[0] not in EPONYMS and len(own[0]) > 3
     if several and not _DENOMINATIONS.isdisjoint(own):
         return True
     kept = [word for word in own if not _is_medicine(word) and word not in PROTECTED]
-    return several and bool(kept) and len(kept) * 2 >= len(own) and (len(kept) > 1 or kept[0] in family_names() or kept[0] in places().every)
+    return bool(kept) and len(kept) * 2 >= len(own) and (len(kept) > 1 or kept[0] in family_names() or kept[0] in places().every)
 
 
 def _after(match: re.Match[str]) -> str:
     follows = match.string[match.end() : match.end() + 24].split()
     noun = follows[0].lower().strip(".,;:") if follows and match.string[match.end()] in " -" else ""
-    if noun in NOUNS or not _named(match["own"]):
+    if noun in NOUNS or not _named(match["own"], match["lead"].split()[0].lower() in _FIRM):
         return match[0]
     if " " not in match["own"] and (noun in GENERIC - FUNCTION_WORDS or _is_medicine(match["own"].lower())):
         return match[0]
@@ -70,13 +72,18 @@ def _label(match: re.Match[str]) -> str:
     return match["lead"] + tag("PLACE")
 
 
+_FIRM = word_set("near past behind outside off beyond at from")
+"""Words after which a single word of English in capitals is a place, too."""
 _MORE_STREETS = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Loop|Alley|Crescent|Pike|Turnpike|Row)"
 _NO_COURTS = word_set("family superior supreme district federal drug juvenile small basketball tennis food appeals municipal circuit criminal civil hard hockey wrong right same other only best either first second this that his her my the one no all by any some each every long easy safe healthy")
 
 
+_ORDINALS = word_set("first second third fourth fifth sixth seventh eighth ninth tenth")
+
+
 def _street(match: re.Match[str]) -> str:
     words = [word.lower() for word in match["own"].split()]
-    if not _NO_COURTS.isdisjoint(words) or not FUNCTION_WORDS.isdisjoint(words[:1]) or words[0] in word_set("dr doctor mr mrs ms patient nurse"):
+    if not _NO_COURTS.isdisjoint(words) or not (FUNCTION_WORDS - _ORDINALS).isdisjoint(words[:1]) or words[0] in word_set("dr doctor mr mrs ms patient nurse"):
         return match[0]
     return match["lead"] + tag("ADDRESS")
 
@@ -94,6 +101,41 @@ def _initial(match: re.Match[str]) -> str:
     if own in PROTECTED or _own(match["own"]) == [] or (own.split()[0] in FUNCTION_WORDS):
         return match[0]
     return match["lead"] + tag("PLACE") if own in places().every or not all(map(is_known, own.split())) else match[0]
+
+
+def _small_city(match: re.Match[str]) -> str:
+    """The longest city of two words or more in small letters, none of them one that sentences are made of."""
+    words = match["city"].split(" ")
+    for length in range(len(words), 1, -1):
+        city = " ".join(words[:length])
+        spelt = re.sub(r"^st\.? ", "saint ", re.sub(r"^ft\.? ", "fort ", re.sub(r"^mt\.? ", "mount ", city)))
+        if spelt in places().every and FUNCTION_WORDS.isdisjoint(words[:length]) and _NO_TOWNS.isdisjoint(words[:length]) and (_CARE - {"city", "county", "state"}).isdisjoint(words[:length]) and not _is_state(words[:length]):
+            return match["lead"] + tag("PLACE") + match["city"][len(city) :]
+    return match[0]
+
+
+_NO_TOWNS = word_set("due point good high pain health care room center clinic hospital home valley normal clear")
+
+
+def _is_state(words: list[str]) -> bool:
+    return words[-1] in _STATE_TAILS
+
+
+def _small_house(match: re.Match[str]) -> str:
+    words = match["own"].split()
+    last = words[-1].removesuffix("'s")
+    fits = last not in english() and not is_known(last) or (last in places().cities and last not in english())
+    return match["lead"] + tag("PLACE") if fits and FUNCTION_WORDS.isdisjoint(words) and GENERIC.isdisjoint(words) else match[0]
+
+
+def _small_saint(match: re.Match[str]) -> str:
+    return match[0] if match["own"] in word_set("elevation elevations segment segments depression depressions changes wave waves deviation abnormality abnormalities jude interval") else match["lead"] + tag("PLACE")
+
+
+def _small_stranger(match: re.Match[str]) -> str:
+    own = match["own"]
+    strange = not is_known(own) and not is_misspelt(own) and own not in medical_words() and (own not in word_counts() or own in places().every)
+    return match["lead"] + tag("PLACE") if strange else match[0]
 
 
 def _initial_small(match: re.Match[str]) -> str:
@@ -126,7 +168,7 @@ _AFTERWARDS = word_set("patient police fire sheriff ems ambulance dr he she they
 
 # fmt: off
 STREETS = (
-    recognizer("ADDRESS", rf"(?P<lead>\b(?i:on|off|at|along|near|down|from|to|crossing|by|of|in)\s)(?P<own>(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:[A-Z][a-z'’]+\s){{1,3}}?{_MORE_STREETS})\b\.?(?:\s[NSEW]\b|\s(?:North|South|East|West)\b)?(?!['’]s|\s[A-Z][a-z]+,?\s(?:MD|DO|RN)\b)(?<!\bDr\.)", _street, words="street st avenue ave road rd lane ln drive dr boulevard blvd court ct way place pl terrace ter circle cir parkway pkwy highway hwy trail trl loop alley crescent pike turnpike row", flags=0),
+    recognizer("ADDRESS", rf"(?P<lead>\b(?i:on|off|at|along|near|down|from|to|crossing|by|of|in)\s)(?P<own>(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th))\s){{1,3}}?{_MORE_STREETS})\b\.?(?:\s[NSEW]\b|\s(?:North|South|East|West)\b)?(?!['’]s|\s[A-Z][a-z]+,?\s(?:MD|DO|RN)\b)(?<!\bDr\.)", _street, words="street st avenue ave road rd lane ln drive dr boulevard blvd court ct way place pl terrace ter circle cir parkway pkwy highway hwy trail trl loop alley crescent pike turnpike row", flags=0),
     recognizer("ADDRESS", r"(?:\b\d{1,6}\s)?\b(?:Avenue|Ave)\s(?:[A-Z]\b|of\s(?:the\s)?[A-Z]\w+)", words="avenue ave", flags=0),
     recognizer("ADDRESS", rf"\[ADDRESS\],?\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:[\w'’]+\s){{1,3}}?(?i:{_MORE_STREETS})\b", words="apt apartment suite unit lot", needs=("street", "st", "ave", "road", "rd", "lane", "ln", "dr", "blvd", "court", "ct", "way", "place", "ter", "cir", "loop", "pike")),
     recognizer("ADDRESS", r"\b(?:unit|bldg|building|lot|spc)\s#?\d{1,4}[a-z]?(?=,?\s\[(?:ADDRESS|PLACE|ZIP)\b)", words="unit bldg building lot spc"),
@@ -142,6 +184,10 @@ STREETS = (
 )
 """Before the names, which would take a part of these."""
 VENUES = (
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|on|of)\s(?:the\s)?)(?P<own>[a-z'’]{4,}(?:\s[a-z'’]{4,})?)\s(?:(?:community|regional|memorial|general|county)\s)*(?:hospital|medical\scenter|island|hill|stadium|beach|falls|park|high\sschool|middle\sschool|elementary|college|university|nursing\shome|church|airport|bridge|river|lake|rehab|hospice|neighborhood|reservation)\b", _small_house, words="hospital center island hill stadium beach falls park school elementary college university home church airport bridge river lake rehab hospice neighborhood reservation", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|of)\s)(?:saint|st\.?|mount|mt\.?)\s(?P<own>[a-z]{3,}(?:['’]s)?)\b(?:\s(?:hospital|medical\scenter|general|church|elementary|high\sschool))?", _small_saint, words="saint st mount mt", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|outside|visiting|to|at)\s)(?P<own>[a-z]{5,})(?=[.,;]|$|\s(?:on|in|for|by|with|and|today|yesterday|this|last|to|at|since|when|where|requested|ed|er|hospital|clinic)\b)(?!\s\d)", _small_stranger, words="in from near outside visiting to at", flags=0),
     recognizer("PLACE", rf"(?P<lead>(?<![A-Za-z])(?i:{_LABELS})\s*(?:[:=]|-\s)\s*(?:the\s)?)(?P<own>[A-Z][\w.'’&-]*(?:\s(?:of\s|de\s|at\s|the\s|and\s)?(?:[A-Z][\w.'’&-]*|\d{{1,3}}\b)){{0,4}})(?!:)", _label, words=re.sub(r"[^a-z]+", " ", _LABELS.replace(r"\s", " ")).replace(" of ", " "), needs=(":", "=", "- "), flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?i:birthplace|hometown)\s(?:is\s|was\s|of\s)?)(?P<own>[A-Z][\w'’]+(?:\s[A-Z][\w'’]+){0,2})", lambda match: match["lead"] + tag("PLACE"), words="birthplace hometown", flags=0),
     recognizer("PLACE", rf"\b{_STATES}\s(?:State(?!\s(?:Hospital|law|Police|Medicaid|Board|Department|of|Trooper))|Tech|A&M)\b(?:\sUniversity)?|\b(?:University|College)\sof\s(?:the\s)?[A-Z]\w+(?:\s[A-Z]\w+)?", words="state tech university college a", flags=0),
