@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import bearers, codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken, venues
+from regimen_trainer.deid import addresses, bearers, codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken, venues
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
 from regimen_trainer.deid.recognizer import Cues, words_of
@@ -18,7 +18,7 @@ from regimen_trainer.deid.tags import hidden, shown
 
 __all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
 EARLY = (
-    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.MONTHS, months.MISSPELT, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *venues.STREETS, *numbers.UNLABELLED, *codes.CODES,
+    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.MONTHS, months.MISSPELT, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *addresses.ADDRESSES, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *venues.STREETS, *numbers.UNLABELLED, *codes.CODES,
 )  # fmt: skip
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
 
@@ -75,6 +75,6 @@ def _recognized(text: str, tags: list[str], found: dict[str, int]) -> str:
         text = entry.clean(text, found)
     text = shown(text, tags)
     if not _NEIGHBOURED.isdisjoint(found):
-        for entry in (*people.BESIDE, *bearers.BESIDE, *venues.BESIDE):
+        for entry in (*people.BESIDE, *bearers.BESIDE, *venues.BESIDE, *addresses.BESIDE):
             text = entry.clean(text, found)
     return text

@@ -208,6 +208,15 @@ CODES = (
         shapes=("x0000", "x-0000", "*0000", "*-0000", "#0000", "#-0000", "•0000", "•-0000", "x 0000", "* 0000"),
     ),
     recognizer("ACCOUNT", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b", shapes=("00 0000", "0000 0000"), flags=0),
+    recognizer("VEHICLE", r"(?<![\w'’.-])(?:[A-HJ-NPR-Z0-9][ -]){9,16}[A-HJ-NPR-Z0-9](?![\w'’])", lambda match: tag("VEHICLE") if sum(map(str.isdigit, match[0])) > 2 and re.search("[A-Za-z]", match[0]) else match[0], shapes=("0 0 0", "a 0", "0 a", "-0-0")),
+    recognizer("CODE", r"(?<![\w'’.-])(?:[A-Z][ -]){2,6}(?:\d[ -]){2,6}\d(?![\w.,/%-]\d?)", shapes=("0 0 0", "0-0-0"), flags=0),
+    recognizer(
+        "LICENSE",
+        r"(?P<lead>\b(?i:licen[cs]e|permit|passport|certificate|cert|card|ID|title|registration)(?:\s(?i:is|was|no\.?|number|of|reads|verified:?|[A-Z]{2}|on\sfile|plate))*[\s:#]+)(?=[A-Z]*\d[A-Z\d]*\b)(?=\d*[A-Z])[A-Z\d]{5,14}\b",
+        lambda match: match["lead"] + tag("LICENSE"),
+        words="license licence permit passport certificate cert card id title registration",
+        flags=0,
+    ),
     recognizer("CODE", r"(?<![\w.])@\w[\w.]{2,}", shapes=("@",)),
     recognizer(
         "CODE",
@@ -250,7 +259,7 @@ CODES = (
     recognizer(
         "VEHICLE",
         rf"(?P<lead>\b(?i:plates?|lic(?:en[cs]e)?\s(?:plate|tag)|tags?|reg(?:istration)?|placard|vin)\b(?:[\s:#,]+(?i:is|was|are|number|no|reads?|reading|says?|ending|in|from|of|that|which|spells|spelling|spelled|marked|bearing|showing|listed|as|with|on|state|temp|temporary|custom|vanity|the|his|her|car|{_STATE}))*[\s:#,(]+[\"“']?)"
-        r"(?:(?=[A-Z\d -]{0,6}\d)[A-Z\d]{1,6}(?:[ -][A-Z\d]{1,6}){1,3}(?![a-z])|[A-Z]{4,8}\b|(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{4,8}\b)",
+        r"(?:(?=[A-Z\d -]{0,6}\d)[A-Z\d]{1,6}(?:[ ·•_/-][A-Z\d]{1,6}){1,5}(?![a-z])|[A-Z]{4,8}\b|(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{4,8}\b)",
         lambda match: match["lead"] + tag("VEHICLE"),
         words="plate plates license licence tag tags registration reg placard vin",
         flags=0,

@@ -15,6 +15,7 @@ _LOOSE = r"(?:\+?\d[\d ().-]{5,18}\d)"
 _SPOKEN_SIGN = r"(?:dot|point|period|underscore|dash|hyphen|minus|plus)"
 _SPELT = rf"(?:(?<![\w'’])\w[\s-]+){{0,24}}(?:\b[\w-]+\s{_SPOKEN_SIGN}\s)*"
 """Letters said one by one, and pieces with a sign between, before the rest of an address."""
+_DOT = r"(?:\s?\.\s?|[\s,_-]+(?:dot|point|period)[\s_-]|\sd\so\st\s|\s?[(\[{<]\s?(?:dot|\.)\s?[)\]}>]\s?)"
 _DOMAINS = "com org net edu gov io health info us uk ca de mil biz co med care clinic"
 
 
@@ -65,6 +66,14 @@ FORMS = (
         shapes=("-at-", "_at_"),
         words="at",
         needs=("-at-", "_at_"),
+    ),
+    recognizer(
+        "EMAIL",
+        rf"{_SPELT}[\"“]?[\w.+-]+(?:['’]\w+)?[\"”]?(?:\s?(?:@@|＠|[(\[{{<]\s?(?:at|a|@)\s?[)\]}}>])\s?|\s?[-_]at[-_]\s?|\sat[\s-]sign\s|,?\sat,?\s|\sa\st\s|(?<=[\"”])@|\s@\s)"
+        rf"(?P<domain>[\w-]+(?:{_DOT}[\w-]+)*?{_DOT}(?:{_TLD}|health)\b|(?:{_PROVIDERS}|outlook|proton)\s(?:{_TLD})\b)",
+        lambda match: match[0] if re.search(r"\sat\s[\w.-]+$", match[0]) else tag("EMAIL"),
+        shapes=("@", "＠", "(at", "[at", "{at", "<at", "-at-", "_at_", "at sign", "at-sign", " a t "),
+        words="dot point period gmail yahoo outlook hotmail aol proton",
     ),
     recognizer("EMAIL", rf"{_SPELT}\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
     recognizer(

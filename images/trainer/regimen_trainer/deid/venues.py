@@ -168,19 +168,20 @@ _AFTERWARDS = word_set("patient police fire sheriff ems ambulance dr he she they
 
 # fmt: off
 STREETS = (
-    recognizer("ADDRESS", rf"(?P<lead>\b(?i:on|off|at|along|near|down|from|to|crossing|by|of|in)\s)(?P<own>(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th))\s){{1,3}}?{_MORE_STREETS})\b\.?(?:\s[NSEW]\b|\s(?:North|South|East|West)\b)?(?!['’]s|\s[A-Z][a-z]+,?\s(?:MD|DO|RN)\b)(?<!\bDr\.)", _street, words="street st avenue ave road rd lane ln drive dr boulevard blvd court ct way place pl terrace ter circle cir parkway pkwy highway hwy trail trl loop alley crescent pike turnpike row", flags=0),
+    recognizer("ADDRESS", rf"(?P<lead>\b(?i:on|off|at|along|near|down|from|to|crossing|by|of|in)\s)(?P<own>(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th))\s){{1,3}}?{_MORE_STREETS})\b\.?(?:\s[NSEW]\b|\s(?:North|South|East|West)\b)?(?!['’]s|\s[A-Z][a-z]+,?\s(?:MD|DO|RN)\b)(?<!\bDr\.)", _street, words="street st avenue ave road rd lane ln drive dr boulevard blvd court ct way place pl terrace ter circle cir parkway pkwy highway hwy trail trl loop alley crescent pike turnpike row", flags=0),
     recognizer("ADDRESS", r"(?:\b\d{1,6}\s)?\b(?:Avenue|Ave)\s(?:[A-Z]\b|of\s(?:the\s)?[A-Z]\w+)", words="avenue ave", flags=0),
-    recognizer("ADDRESS", rf"\[ADDRESS\],?\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:[\w'’]+\s){{1,3}}?(?i:{_MORE_STREETS})\b", words="apt apartment suite unit lot", needs=("street", "st", "ave", "road", "rd", "lane", "ln", "dr", "blvd", "court", "ct", "way", "place", "ter", "cir", "loop", "pike")),
+    recognizer("ADDRESS", rf"\[ADDRESS\],?\s(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:[\w'’]+\s){{1,3}}?(?i:{_MORE_STREETS})\b", words="apt apartment suite unit lot", needs=("street", "st", "ave", "road", "rd", "lane", "ln", "dr", "blvd", "court", "ct", "way", "place", "ter", "cir", "loop", "pike")),
     recognizer("ADDRESS", r"\b(?:unit|bldg|building|lot|spc)\s#?\d{1,4}[a-z]?(?=,?\s\[(?:ADDRESS|PLACE|ZIP)\b)", words="unit bldg building lot spc"),
     recognizer(
         "ADDRESS",
-        rf"(?P<lead>\b(?i:at|near|by|on|off|around|between)\s)(?P<own>(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:{_CAP}|MLK|\d{{1,3}}(?:st|nd|rd|th))(?:\s(?:{_CAP}|\d{{1,3}}(?:st|nd|rd|th)))?\s(?:and|&|/|at)\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:{_CAP}|MLK|\d{{1,3}}(?:st|nd|rd|th))(?:\s(?:{_CAP}|\d{{1,3}}(?:st|nd|rd|th)))?)(?!\s(?:rib|toe|digit|finger|metatarsal|[A-Z]))",
+        rf"(?P<lead>\b(?i:at|near|by|on|off|around|between)\s)(?P<own>(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:{_CAP}|MLK|\d{{1,3}}(?:st|nd|rd|th))(?:\s(?:{_CAP}|\d{{1,3}}(?:st|nd|rd|th)))?(?:\s(?:and|&|/|at)\s|/)(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:{_CAP}|MLK|\d{{1,3}}(?:st|nd|rd|th))(?:\s(?:{_CAP}|\d{{1,3}}(?:st|nd|rd|th)))?)(?!\s(?:rib|toe|digit|finger|metatarsal|[A-Z]))",
         _crossing,
         words="at near by on off around between",
-        first=r"\s(?:and|&|/|at)\s(?:[A-Z]|\d{1,3}[a-z]{2}\b)",
+        first=r"(?:\s(?:and|&|/|at)\s|/)(?:[A-Z]|\d{1,3}[a-z]{2}\b)",
         flags=0,
     ),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:near|off|past|by|along)\s)(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:\d{1,3}(?:st|nd|rd|th)(?=[.,;]|$)|MLK\b)", lambda match: match["lead"] + tag("ADDRESS"), words="near off past by along", shapes=("0th", "0st", "0nd", "0rd", "mlk"), flags=0),
+    recognizer("ADDRESS", r"(?P<lead>\A|[.!?\n:]\s*)(?:[NSEW]{1,2}\.?\s)?\d{1,3}(?:st|nd|rd|th)\s(?:and|&)\s[A-Z][a-z]+(?=[.,;]|$)", lambda match: match["lead"] + tag("ADDRESS"), shapes=("0th ", "0st ", "0nd ", "0rd "), flags=0),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:near|off|past|by|along)\s)(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:\d{1,3}(?:st|nd|rd|th)(?=[.,;]|$)|MLK\b)", lambda match: match["lead"] + tag("ADDRESS"), words="near off past by along", shapes=("0th", "0st", "0nd", "0rd", "mlk"), flags=0),
 )
 """Before the names, which would take a part of these."""
 VENUES = (
