@@ -13,7 +13,7 @@ _ON = word_set(
     "placed removed drawn started stopped started: return returned returns returning due done given taken last next seen began beginning effective received collected signed "
     "called labs lab mri ct cta xray films echo ekg ecg eeg pet us ultrasound biopsy bx cbc bmp cmp ua culture cultures colonoscopy egd mammogram cabg pci stent implant surgery "
     "appointment appt f/u followup follow-up s/p postop preop vaccine vaccinated dose held d/c dc dc'd d/c'd dx'd resumed expires expired exp ending starting "
-    "reviewed film tx hospitalized a1c hba1c wbc note progress update addendum recheck rescheduled moved reported reports ordered filled refilled vax show updated work loss term rec'd recd paid symptom symptoms dx closed opened filed mailed processed denied approved authorized called canceled cancelled tested intubated extubated transferred onset injured fell delivered born expired renewed signed sent faxed billed posted week eve through thru @ ~ on: dates of:"
+    "reviewed film tx hospitalized a1c hba1c wbc note progress update addendum recheck rescheduled moved reported reports ordered filled refilled vax show updated work loss term rec'd recd paid symptom symptoms dx closed opened filed mailed processed denied approved authorized birth birthday birthdate married effective hired deadline postmarked drink smoking sober tdap ppd read called canceled cancelled tested intubated extubated transferred onset injured fell delivered born expired renewed signed sent faxed billed posted week eve through thru @ ~ on: dates of:"
 )
 _WEEKDAYS = word_set("mon monday tue tues tuesday wed wednesday thu thur thurs thursday fri friday sat saturday sun sunday")
 _BY = word_set("from to by through thru till before after and between of the - – for around about approximately")
@@ -47,6 +47,7 @@ def _month_and_day(match: re.Match[str]) -> str:
     pair = _PAIRED.search(left)
     paired = pair is not None and int(pair["month"]) < 13 and int(pair["day"]) < 32 and (pair["lead"] in _ON or int(pair["day"]) not in _OUT_OF)
     met = len(words) == 2 and (words[0] in _MET or words[0] in _ON) and words[1] in _BY
+    met = met or words in (["prior", "to"], ["as", "of"], ["up", "to"])
     dated = met or not _WEEKDAYS.isdisjoint(word.strip(".,") for word in words[-1:]) or paired or not _ON.isdisjoint(words[-1:]) or not _MET.isdisjoint(word.strip(".,;") for word in after)
     unlike = match[0][0] == "0" or "/0" in match[0] or day not in _OUT_OF or month > day
     alone = month < day > 5 and _ALONE.match(text, match.end()) is not None
@@ -82,7 +83,7 @@ DAYS = (
     recognizer("DATE", r"\d(?<![\w./-].)\d?/\d\d?(?![\w/]|-\d{3}|\.\d)", _month_and_day, shapes=("0/0",)),
     recognizer(
         "DATE",
-        r"(?P<lead>\b(?:on|since|dos|dated?|due|admit(?:ted)?|discharged|seen|lmp|ed[dc]|doi|until|dob|started|stopped|placed|removed|visit|labs?|mri|ct|echo|x-?ray|through|f/u|appt|from|after|before)[\s:]+(?:is\s|of\s|by\s\w+\s|date\s(?:is\s)?)?)(?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-]|\.\d|\s?(?:mg|days?|weeks?|hours?|minutes?|years?|months?|times|units?)\b)",
+        r"(?P<lead>\b(?:on|since|dos|dated?|due|admit(?:ted)?|discharged|seen|lmp|ed[dc]|doi|until|dob|started|stopped|placed|removed|visit|labs?|mri|ct|echo|x-?ray|through|f/u|appt|from|after|before|expires?|effective|postmarked|hired|married|deadline|birth(?:day|date)?|appointment|signed|received|vaccine|drink|prior\sto|as\sof|died|read)[\s:]+(?:is\s|of\s|by\s\w+\s|date\s(?:is\s)?)?)(?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-]|\.\d|\s?(?:mg|days?|weeks?|hours?|minutes?|years?|months?|times|units?)\b)",
         lambda match: match["lead"] + tag("DATE"),
         shapes=("0-0",),
     ),
@@ -137,6 +138,7 @@ DAYS = (
         words="week wk day",
         needs=(" of 19", " of 20", ", 19", ", 20"),
     ),
+    recognizer("DATE", rf"(?P<lead>\b(?!(?:in|at|of|over|along|above|below|into|is|was|under|with|near|beyond)\b)[a-z]+\s)the\s\d{{1,2}}{_TH}(?=\s*(?:[.,;:)](?!\d)|$|\n))", lambda match: match["lead"] + tag("DATE"), shapes=("0th", "0st", "0nd", "0rd"), needs=("the ",)),
     recognizer(
         "DATE",
         rf"\b(?:the\s+)?(?:\d{{1,2}}{_TH}|(?:{_TEXTUAL}))(?=\s+(?:through|thru|to|and|until|or|-)\s+(?:the\s+)?(?:\d{{1,2}}{_TH}\s+of\s+)?(?:\[DATE\]|[\ue000-\uf8ff]))",

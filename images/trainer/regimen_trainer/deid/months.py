@@ -31,13 +31,13 @@ _NOT_A_DAY = r"(?!\s*(?:mg|mcg|ml|%|times|tablets?|tabs?|days?|weeks?|months?|ho
 _YEAR = rf"(?P<year>(?:19|20)\d\d\b|(?:{_SPOKEN})\b)"
 _TIME = r"(?:[T ]+(?:at\s+)?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?)?"
 _AFTER = re.compile(
-    rf"(?P<day>[\s-]*(?:the\s+)?(?:(?:{_DAY}(?:\s?(?:st|nd|rd|th))\b|{_DAY}\b{_NOT_A_DAY}|(?:{_ORDINAL})\b)(?:\s*(?:-|–|to|through|thru|and|&)\s*{_DAY}(?:st|nd|rd|th)?\b{_NOT_A_DAY})?))?"
-    rf"(?:(?:[\s,'/-]+(?:of\s+)?(?:the\s+year\s+)?){_YEAR}{_TIME}|,?\s*-?'(?P<short>\d\d)\b|-(?P<dashed>\d\d)\b)?",
+    rf"(?P<day>(?:\.?[\s-]*|,\s|/)(?:the\s+)?(?:(?:{_DAY}(?:\s?(?:st|nd|rd|th))\b|{_DAY}\b{_NOT_A_DAY}|(?:{_ORDINAL})\b)(?:\s*(?:-|–|to|through|thru|and|&)\s*{_DAY}(?:st|nd|rd|th)?\b{_NOT_A_DAY})?))?"
+    rf"(?:(?:[\s,'/-]+(?:of\s+)?(?:the\s+year\s+)?){_YEAR}{_TIME}|,?\s*-?['’](?P<short>\d\d)\b|[-/](?P<dashed>\d\d)\b|(?P<bare>\s\d\d)(?=\s*(?:[,.;:)\]](?!\d)|\n|$|\d\d:\d\d|(?:at|and|to|for)\s))|(?P<run>\d\d)(?!\w|[./-]\d))?",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
     rf"(?:(?:\b(?:Mon|Tues?|Wed(?:nes)?|Thur?s?|Fri|Sat(?:ur)?|Sun)(?:day)?\b[.,]?\s+)(?:the\s+)?)?"
-    rf"(?P<day>\b(?:the\s+)?(?<![\d./$-])(?:{_DAY}(?:\s?(?:st|nd|rd|th))?|(?:{_ORDINAL}))(?:\s+day)?[\s-]*(?:of\s+)?)?$",
+    rf"(?P<day>\b(?:the\s+)?(?<![\d./$-])(?:{_DAY}(?:\s?(?:st|nd|rd|th))?|(?:{_ORDINAL}))(?:\s+day)?[\s/.-]*(?:of\s+)?)?$",
     re.IGNORECASE,
 )
 _LEAD = re.compile(
@@ -78,6 +78,8 @@ def _date(text: str, month: re.Match[str], since: int) -> tuple[int, int, str] |
     assert before is not None
     day = before["day"] if before["day"] and _is_day(before["day"], word, text[month.end() :]) else None
     year, end = after["year"], after.end() if after[0] else month.start() + len(word)
+    if not (day or after["day"]) and (after["bare"] or after["run"]):
+        end = month.start() + len(word)
     if after["day"] and word.islower() and word in _MODALS and not year and not re.search(r"[a-z]", after["day"].lower()):
         return (month.start(), end, tag("DATE")) if _dates(near, text[end : end + 12]) else None
     start = month.start() - (len(before[0]) if day or after["day"] else 0)
@@ -138,6 +140,14 @@ def _slip(match: re.Match[str]) -> str:
     return (match["year"] or tag("DATE")) if match["slip"].lower() in SLIPS else match[0]
 
 
+JOINED = recognizer(
+    "DATE",
+    rf"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{{0,6}}([/.]){_DAY}\1(?P<year>(?:19|20)\d\d|\d\d)\b",
+    lambda match: match["year"] if len(match["year"]) == 4 else tag("DATE"),
+    words=" ".join(_WORDS),
+    needs=("/", "."),
+)
+"""Jul/27/59."""
 MISSPELT = recognizer(
     "DATE",
     rf"(?:\b{_DAY}(?:st|nd|rd|th)?\s(?:of\s)?)?\b(?P<slip>[ADFJNOS][a-z]{{3,9}})\b(?:\.?\s{_DAY}(?:st|nd|rd|th)?\b{_NOT_A_DAY})?(?:,?\s(?P<year>(?:19|20)\d\d)\b)?",

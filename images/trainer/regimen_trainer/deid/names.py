@@ -248,7 +248,7 @@ def _joined(word: str) -> int:
     if parts[0] in PARTICLES and len(parts) == 2 and parts[1][:1].isupper():
         return _weight(parts[1])
     weights = [_weight(part) for part in parts]
-    if word[0].isupper() and not word.isupper() and len(parts) == 2 and "-" in word and min(map(len, parts)) > 1:
+    if word[0].isupper() and all(part[1:].islower() for part in parts) and len(parts) == 2 and "-" in word and min(map(len, parts)) > 1:
         strange = [len(part) > 2 and not is_known(part.lower()) and part.lower() not in word_counts() for part in parts]
         if any(strange) and not any(part.lower() in english() and len(part) > 3 for part in parts):
             return SURE

@@ -19,6 +19,8 @@ _DOT = r"(?:\s?\.\s?|[\s,_-]+(?:dot|point|period)[\s_-]|\sd\so\st\s|\s?[(\[{<]\s
 _DOMAINS = "com org net edu gov io health info us uk ca de mil biz co med care clinic"
 
 
+_MARK = "[\ue000-\uf8ff]"
+"""What stands for a value that was known of the row: a part of an address may have been one."""
 _TLD = "com|org|net|edu|gov|io|health|info|us|uk|ca|de|mil|biz|co|me"
 _PROVIDERS = "gmail|yahoo|hotmail|aol|icloud|protonmail|comcast|verizon|msn|ymail|googlemail"
 
@@ -33,6 +35,14 @@ def _mail_at(match: re.Match[str]) -> str:
 
 
 FORMS = (
+    recognizer(
+        "EMAIL",
+        rf"(?:[\w+-]*[.+]|[\w-]+\s{_SPOKEN_SIGN}\s)*[\w.+-]*{_MARK}(?:\s{_SPOKEN_SIGN}\s(?:\w+|{_MARK})|[\w.+-]|{_MARK})*\s?(?:@|\sat\s|[(\[]at[)\]])\s?(?:[\w-]|{_MARK})+(?:(?:\s?(?:\.|[(\[]dot[)\]])\s?|\sdot\s)[\w-]+)+",
+        shapes=("@", "(at)", "[at]"),
+        words="dot",
+        first=_MARK,
+    ),
+    recognizer("URL", rf"(?:https?://)?(?:[\w-]+[./])*[\w-]*{_MARK}(?:[\w./-]|{_MARK})*\.(?:com|org|net|edu|gov|io|me|health|example)\b(?:/[\w/.-]*)?|(?:https?://|\bwww\.|[\w-]+\.(?:com|org|net|me)/)[\w./@-]*{_MARK}(?:[\w./?=-]|{_MARK})*", shapes=(".", "/"), first=_MARK),
     recognizer("URL", r"\b(?:https?://|ftp://|www\.)[^\s<>\"'\]]*[\w/]", shapes=("://", "www.")),
     recognizer(
         "EMAIL",
