@@ -9,7 +9,22 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import addresses, bearers, codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken, venues
+from regimen_trainer.deid import (
+    addresses,
+    bearers,
+    codes,
+    dates,
+    days,
+    geography,
+    grounds,
+    labels,
+    months,
+    names,
+    numbers,
+    people,
+    spoken,
+    venues,
+)
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
 from regimen_trainer.deid.recognizer import Cues, words_of

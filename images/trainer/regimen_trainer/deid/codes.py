@@ -208,7 +208,12 @@ CODES = (
         shapes=("x0000", "x-0000", "*0000", "*-0000", "#0000", "#-0000", "•0000", "•-0000", "x 0000", "* 0000"),
     ),
     recognizer("ACCOUNT", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b", shapes=("00 0000", "0000 0000"), flags=0),
-    recognizer("VEHICLE", r"(?<![\w'’.-])(?:[A-HJ-NPR-Z0-9][ -]){9,16}[A-HJ-NPR-Z0-9](?![\w'’])", lambda match: tag("VEHICLE") if sum(map(str.isdigit, match[0])) > 2 and re.search("[A-Za-z]", match[0]) else match[0], shapes=("0 0 0", "a 0", "0 a", "-0-0")),
+    recognizer(
+        "VEHICLE",
+        r"(?<![\w'’.-])(?:[A-HJ-NPR-Z0-9][ -]){9,16}[A-HJ-NPR-Z0-9](?![\w'’])",
+        lambda match: tag("VEHICLE") if sum(map(str.isdigit, match[0])) > 2 and re.search("[A-Za-z]", match[0]) else match[0],
+        shapes=("0 0 0", "a 0", "0 a", "-0-0"),
+    ),
     recognizer("CODE", r"(?<![\w'’.-])(?:[A-Z][ -]){2,6}(?:\d[ -]){2,6}\d(?![\w.,/%-]\d?)", shapes=("0 0 0", "0-0-0"), flags=0),
     recognizer(
         "LICENSE",

@@ -45,10 +45,18 @@ def _month_and_day(match: re.Match[str]) -> str:
     words = left.replace(":", " ").replace("(", " ").replace("~", " ").split()[-2:]
     after = text[match.end() : match.end() + 14].lower().split()[:1]
     pair = _PAIRED.search(left)
-    paired = pair is not None and int(pair["month"]) < 13 and int(pair["day"]) < 32 and (pair["lead"] in _ON or int(pair["day"]) not in _OUT_OF)
+    paired = (
+        pair is not None and int(pair["month"]) < 13 and int(pair["day"]) < 32 and (pair["lead"] in _ON or int(pair["day"]) not in _OUT_OF)
+    )
     met = len(words) == 2 and (words[0] in _MET or words[0] in _ON) and words[1] in _BY
     met = met or words in (["prior", "to"], ["as", "of"], ["up", "to"])
-    dated = met or not _WEEKDAYS.isdisjoint(word.strip(".,") for word in words[-1:]) or paired or not _ON.isdisjoint(words[-1:]) or not _MET.isdisjoint(word.strip(".,;") for word in after)
+    dated = (
+        met
+        or not _WEEKDAYS.isdisjoint(word.strip(".,") for word in words[-1:])
+        or paired
+        or not _ON.isdisjoint(words[-1:])
+        or not _MET.isdisjoint(word.strip(".,;") for word in after)
+    )
     unlike = match[0][0] == "0" or "/0" in match[0] or day not in _OUT_OF or month > day
     alone = month < day > 5 and _ALONE.match(text, match.end()) is not None
     if not (dated or unlike or alone) or _COUNTED.match(text, match.end()) or _SCORED.search(left):
@@ -77,7 +85,9 @@ _HOLIDAYS = (
     r"(?:Ash\s+Wednesday|Good\s+Friday|Maundy\s+Thursday|Holy\s+(?:Week|Thursday|Saturday)|Palm\s+Sunday|Fat\s+Tuesday|Black\s+Friday|Cyber\s+Monday|Mardi\s+Gras|Cinco\s+de\s+Mayo|D[ií]a\s+de\s+los\s+Muertos)|"
     r"Yom\s+Kippur|Rosh\s+Hashanah?|Passover|Hanukkah|Chanukah|Purim|Sukkot|Shavuot|Ramadan|Eid(?:[\s-]+(?:al|ul)[\s-]+\w+)?|Diwali|Holi\b|Kwanzaa|Lunar\s+New\s+Year|Chinese\s+New\s+Year|Nowruz|Xmas|Lent(?=\s*[.,;]|\s(?:and|he|she)|$)|NYE|Oktoberfest|Epiphany|Pentecost|Whitsun|Super\s+Bowl"
 )
-_NO_HOLIDAYS = word_set("hospital post postop postoperative operative op pod rest same each every next per first second third last one full half surgery study cycle treatment off sick work school")
+_NO_HOLIDAYS = word_set(
+    "hospital post postop postoperative operative op pod rest same each every next per first second third last one full half surgery study cycle treatment off sick work school"
+)
 DAYS = (
     recognizer("DATE", r"(?P<first>\d(?<![\w./-].)\d?/\d\d?)(?P<gap>\s?[-–]\s?)(?P<second>\d\d?/\d\d?)(?![\w/.-])", _two_days, shapes=("0/0-0", "0/00-0", "0/0 - 0", "0/00 - 0", "–")),
     recognizer("DATE", r"\d(?<![\w./-].)\d?/\d\d?(?![\w/]|-\d{3}|\.\d)", _month_and_day, shapes=("0/0",)),

@@ -273,7 +273,12 @@ DISTINCT = (
         _distinct,
         flags=0,
     ),
-    recognizer("PLACE", r"\b(?P<lead>(?:in|from|to|near|at|outside|around|past|through|toward|between|and|of|visiting)\s)(?P<city>[a-z]{3,}(?:\s[a-z]{3,})?)", _distinct, flags=0),
+    recognizer(
+        "PLACE",
+        r"\b(?P<lead>(?:in|from|to|near|at|outside|around|past|through|toward|between|and|of|visiting)\s)(?P<city>[a-z]{3,}(?:\s[a-z]{3,})?)",
+        _distinct,
+        flags=0,
+    ),
 )
 
 

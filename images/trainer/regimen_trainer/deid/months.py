@@ -46,7 +46,10 @@ _LEAD = re.compile(
 )
 _FIRM = word_set("in since until till last next early late mid during every each")
 _OF_A_YEAR = re.compile(r"\s+of\s+(?:last|this|next|that)\s+year\b", re.IGNORECASE)
-_DATING = re.compile(r"\b(?:on|since|until|before|after|from|to|by|is|was|dated?|born|dob|birthday|due|seen|visit|starting|ending|through|and)[\s:,]+$", re.IGNORECASE)
+_DATING = re.compile(
+    r"\b(?:on|since|until|before|after|from|to|by|is|was|dated?|born|dob|birthday|due|seen|visit|starting|ending|through|and)[\s:,]+$",
+    re.IGNORECASE,
+)
 _CLOSED = re.compile(r"\s*(?:[,.;)]|$|\s(?:and|at|for|with|he|she|visit|labs?|appt)\b)")
 _NEAR = 34
 

@@ -43,7 +43,7 @@ _JOINED = re.compile(r"[A-Z][a-z]*['’-][A-Z]")
 TITLES = word_set("dr drs mr mister mrs ms mx prof professor rev fr hon sgt capt lt col")
 """After these, any capitalised word is a name."""
 CALLINGS = word_set("""
-doctor nurse miss sister brother uncle aunt auntie grandma grandpa officer father pastor rabbi sir madam cousin detective judge coach chaplain trooper deputy sergeant
+doctor nurse miss sister brother uncle aunt auntie grandma grandpa officer father pastor rabbi sir madam cousin detective judge coach chaplain
 """)
 """After these, a word that is no common word is a name."""
 RELATIONS = word_set("""

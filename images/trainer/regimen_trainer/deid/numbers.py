@@ -42,7 +42,12 @@ FORMS = (
         words="dot",
         first=_MARK,
     ),
-    recognizer("URL", rf"(?:https?://)?(?:[\w-]+[./])*[\w-]*{_MARK}(?:[\w./-]|{_MARK})*\.(?:com|org|net|edu|gov|io|me|health|example)\b(?:/[\w/.-]*)?|(?:https?://|\bwww\.|[\w-]+\.(?:com|org|net|me)/)[\w./@-]*{_MARK}(?:[\w./?=-]|{_MARK})*", shapes=(".", "/"), first=_MARK),
+    recognizer(
+        "URL",
+        rf"(?:https?://)?(?:[\w-]+[./])*[\w-]*{_MARK}(?:[\w./-]|{_MARK})*\.(?:com|org|net|edu|gov|io|me|health|example)\b(?:/[\w/.-]*)?|(?:https?://|\bwww\.|[\w-]+\.(?:com|org|net|me)/)[\w./@-]*{_MARK}(?:[\w./?=-]|{_MARK})*",
+        shapes=(".", "/"),
+        first=_MARK,
+    ),
     recognizer("URL", r"\b(?:https?://|ftp://|www\.)[^\s<>\"'\]]*[\w/]", shapes=("://", "www.")),
     recognizer(
         "EMAIL",
@@ -85,7 +90,9 @@ FORMS = (
         shapes=("@", "＠", "(at", "[at", "{at", "<at", "-at-", "_at_", "at sign", "at-sign", " a t "),
         words="dot point period gmail yahoo outlook hotmail aol proton",
     ),
-    recognizer("EMAIL", rf"{_SPELT}\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
+    recognizer(
+        "EMAIL", rf"{_SPELT}\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")
+    ),
     recognizer(
         "EMAIL",
         rf"(?P<lead>\b(?:{_PROVIDERS})(?:\s(?:account|address|handle|username|id|name))*(?:\s(?:is|as|under)|:|=)?\s+)(?=[a-z_.-]*\d)[\w.-]{{4,}}",

@@ -11,11 +11,17 @@ from regimen_trainer.deid.lexicon import english, family_names, is_known, is_mis
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
 from regimen_trainer.deid.recognizer import recognizer, tag, word_set
 
-_SIDES = word_set("north south east west upper lower new old main northeast northwest southeast southwest northern southern eastern western central high mile short greater downtown inner outer")
+_SIDES = word_set(
+    "north south east west upper lower new old main northeast northwest southeast southwest northern southern eastern western central high mile short greater downtown inner outer"
+)
 """Words that a place's name may share with a department's: they neither speak for a place nor against it."""
 _CARE = GENERIC - _SIDES
-_STATE_TAILS = word_set("dakota hampshire carolina jersey york zealand mexico island virginia korea africa america coast asia europe states kingdom guinea leone lanka rica arabia republic indies india ireland eastern")
-_DENOMINATIONS = word_set("methodist baptist lutheran presbyterian episcopal adventist mercy trinity samaritan sacred calvary zion bethel bethany islamic")
+_STATE_TAILS = word_set(
+    "dakota hampshire carolina jersey york zealand mexico island virginia korea africa america coast asia europe states kingdom guinea leone lanka rica arabia republic indies india ireland eastern"
+)
+_DENOMINATIONS = word_set(
+    "methodist baptist lutheran presbyterian episcopal adventist mercy trinity samaritan sacred calvary zion bethel bethany islamic"
+)
 _CAP = r"[A-Z][a-z'’]+(?:-[A-Za-z][a-z]+)*"
 _RUN = rf"(?:(?:St|Ste|Mt|Ft|W|E|N|S)\.\s)?{_CAP}(?:\s(?:of\s(?:the\s)?|de\s|del\s|la\s|the\s|and\s)?{_CAP}){{0,4}}"
 _WORDS = re.compile(r"[A-Z][A-Za-z'’]+|\d+\w*")
@@ -67,7 +73,11 @@ def _label(match: re.Match[str]) -> str:
     """After a label anything in capitals that is neither a department nor medicine."""
     own, lower = _own(match["own"]), match["own"].lower()
     own = own or [word for word in map(str.lower, _WORDS.findall(match["own"])) if word in _SIDES and " " in match["own"]]
-    if (not own and not re.search(r"\bP\.?S\.?\s\d", match["own"])) or lower in PROTECTED or (any(map(_is_medicine, own)) and lower not in places().every):
+    if (
+        (not own and not re.search(r"\bP\.?S\.?\s\d", match["own"]))
+        or lower in PROTECTED
+        or (any(map(_is_medicine, own)) and lower not in places().every)
+    ):
         return match[0]
     return match["lead"] + tag("PLACE")
 
@@ -75,7 +85,9 @@ def _label(match: re.Match[str]) -> str:
 _FIRM = word_set("near past behind outside off beyond at from")
 """Words after which a single word of English in capitals is a place, too."""
 _MORE_STREETS = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Loop|Alley|Crescent|Pike|Turnpike|Row)"
-_NO_COURTS = word_set("family superior supreme district federal drug juvenile small basketball tennis food appeals municipal circuit criminal civil hard hockey wrong right same other only best either first second this that his her my the one no all by any some each every long easy safe healthy")
+_NO_COURTS = word_set(
+    "family superior supreme district federal drug juvenile small basketball tennis food appeals municipal circuit criminal civil hard hockey wrong right same other only best either first second this that his her my the one no all by any some each every long easy safe healthy"
+)
 
 
 _ORDINALS = word_set("first second third fourth fifth sixth seventh eighth ninth tenth")
@@ -83,14 +95,24 @@ _ORDINALS = word_set("first second third fourth fifth sixth seventh eighth ninth
 
 def _street(match: re.Match[str]) -> str:
     words = [word.lower() for word in match["own"].split()]
-    if not _NO_COURTS.isdisjoint(words) or not (FUNCTION_WORDS - _ORDINALS).isdisjoint(words[:1]) or words[0] in word_set("dr doctor mr mrs ms patient nurse"):
+    if (
+        not _NO_COURTS.isdisjoint(words)
+        or not (FUNCTION_WORDS - _ORDINALS).isdisjoint(words[:1])
+        or words[0] in word_set("dr doctor mr mrs ms patient nurse")
+    ):
         return match[0]
     return match["lead"] + tag("ADDRESS")
 
 
 def _crossing(match: re.Match[str]) -> str:
     words = [word.lower().rstrip(".") for word in re.findall(r"[A-Za-z'’]{3,}", match["own"])]
-    if any(word in _CARE or (_is_medicine(word) and word not in family_names()) or word in PROTECTED - {"washington", "virginia", "georgia", "california", "may", "august"} for word in words if word != "and"):
+    if any(
+        word in _CARE
+        or (_is_medicine(word) and word not in family_names())
+        or word in PROTECTED - {"washington", "virginia", "georgia", "california", "may", "august"}
+        for word in words
+        if word != "and"
+    ):
         return match[0]
     return match["lead"] + tag("ADDRESS")
 
@@ -109,7 +131,13 @@ def _small_city(match: re.Match[str]) -> str:
     for length in range(len(words), 1, -1):
         city = " ".join(words[:length])
         spelt = re.sub(r"^st\.? ", "saint ", re.sub(r"^ft\.? ", "fort ", re.sub(r"^mt\.? ", "mount ", city)))
-        if spelt in places().every and FUNCTION_WORDS.isdisjoint(words[:length]) and _NO_TOWNS.isdisjoint(words[:length]) and (_CARE - {"city", "county", "state"}).isdisjoint(words[:length]) and not _is_state(words[:length]):
+        if (
+            spelt in places().every
+            and FUNCTION_WORDS.isdisjoint(words[:length])
+            and _NO_TOWNS.isdisjoint(words[:length])
+            and (_CARE - {"city", "county", "state"}).isdisjoint(words[:length])
+            and not _is_state(words[:length])
+        ):
             return match["lead"] + tag("PLACE") + match["city"][len(city) :]
     return match[0]
 
@@ -129,12 +157,21 @@ def _small_house(match: re.Match[str]) -> str:
 
 
 def _small_saint(match: re.Match[str]) -> str:
-    return match[0] if match["own"] in word_set("elevation elevations segment segments depression depressions changes wave waves deviation abnormality abnormalities jude interval") else match["lead"] + tag("PLACE")
+    return (
+        match[0]
+        if match["own"]
+        in word_set(
+            "elevation elevations segment segments depression depressions changes wave waves deviation abnormality abnormalities jude interval"
+        )
+        else match["lead"] + tag("PLACE")
+    )
 
 
 def _small_stranger(match: re.Match[str]) -> str:
     own = match["own"]
-    strange = not is_known(own) and not is_misspelt(own) and own not in medical_words() and (own not in word_counts() or own in places().every)
+    strange = (
+        not is_known(own) and not is_misspelt(own) and own not in medical_words() and (own not in word_counts() or own in places().every)
+    )
     return match["lead"] + tag("PLACE") if strange else match[0]
 
 
@@ -153,6 +190,8 @@ _HOUSE_WORDS = re.sub(r"[^a-z]+", " ", _HOUSES.replace(r"\s", " ").lower())
 _STATES = r"(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Delaware|Florida|Georgia|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|Ohio|Oklahoma|Oregon|Penn|Pennsylvania|Texas|Utah|Virginia|Wisconsin|Wyoming|Boise|Morgan|Wayne|Truman|Kent|Ball|Grambling|Alcorn|Jackson)"
 _ACRONYMS = r"(?:UC(?:LA|SF|SD|I|SB|SC)|UNC|UPMC|NYU|MIT|USC|LSU|ASU|OSU|MSU|FSU|UNM|UAB|UTMB|OHSU|MGH|BWH|BIDMC|UCONN|UMASS|UIC|UVA|VCU|MUSC|UMMC|UTSW|BYU|SMU|TCU|UNLV|CUNY|SUNY|UIHC|UWMC|UMN|HCMC|DHMC|YNHH|CHLA|KUMC|IUPUI)"
 _PLACED = r"(?i:from|in|at|near|to|outside|visiting|around|toward|towards|leaving|across|through|between|via|past|beyond|behind|by|off|out\sof|closer\sto|way\sto|north\sof|south\sof|east\sof|west\sof)"
+
+
 def _goes_on(match: re.Match[str]) -> str:
     """Capitalised words right after a place are its name's rest, up to a word that no name has."""
     end = 0
@@ -185,6 +224,7 @@ STREETS = (
 )
 """Before the names, which would take a part of these."""
 VENUES = (
+    recognizer("PLACE", r"(?:\b(?:Motel|Super|Studio|Area|Pier|Terminal|Precinct|Lodge|Post)\s\d{1,3}|\b7-Eleven)\b", words="motel super studio area pier terminal precinct lodge post eleven", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|on|of)\s(?:the\s)?)(?P<own>[a-z'’]{4,}(?:\s[a-z'’]{4,})?)\s(?:(?:community|regional|memorial|general|county)\s)*(?:hospital|medical\scenter|island|hill|stadium|beach|falls|park|high\sschool|middle\sschool|elementary|college|university|nursing\shome|church|airport|bridge|river|lake|rehab|hospice|neighborhood|reservation)\b", _small_house, words="hospital center island hill stadium beach falls park school elementary college university home church airport bridge river lake rehab hospice neighborhood reservation", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|of)\s)(?:saint|st\.?|mount|mt\.?)\s(?P<own>[a-z]{3,}(?:['’]s)?)\b(?:\s(?:hospital|medical\scenter|general|church|elementary|high\sschool))?", _small_saint, words="saint st mount mt", flags=0),
@@ -199,6 +239,7 @@ VENUES = (
     recognizer("PLACE", rf"(?P<lead>\b{_PLACED}\s(?:the\s)?)(?P<own>{_RUN})(?!\w)", _after, words="from in at near to outside visiting around toward towards leaving across through between via past beyond behind by off of", flags=0),
 )
 BESIDE = (
+    recognizer("PLACE", r"\[NAME\]['’]s\s(?P<own>[A-Z][a-z]+)(?=\s[a-z]|[.,;]|$)", lambda match: match[0] if match["own"].lower() in NOUNS | GENERIC or _is_medicine(match["own"].lower()) else tag("PLACE"), flags=0),
     recognizer("PLACE", r"\[(?:PLACE|ORGANIZATION)\](?:['’]s)?(?P<more>(?:\s(?:of\s)?[A-Z][a-z'’]+)+)", _goes_on, flags=0),
     recognizer("PLACE", r"\b(?:North|South|East|West|New|Old|Fort|Mount|Lake|Twin|Little|Big|Grand|Great|Upper|Lower|Saint|San|Santa|Port|Cape|El|La|Los|Las)\s\[(?:NAME|PLACE)\](?=\s(?:[a-z]|Fire|Police|Elementary|High|Middle|Clinic)|[.,;]|$)", flags=0),
     recognizer("PLACE", r"\[(?:NAME|PLACE)\](?:['’]s)?\s(?:Middle|High|Elementary|Academy|Hall|Creek|Vineyard|Trail|Point|Park|Lake|Hills?|Heights|Manor|House|Place|Village|Terrace|Ranch|Farms?|Center|Centre|Clinic|Hospital|Memorial|Community|Rehab|Nursing|School|Church|College|University)\b(?:\s(?:School|Center|Hospital|Home|College))?", flags=0),
