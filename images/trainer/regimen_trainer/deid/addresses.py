@@ -14,7 +14,7 @@ ENDINGS = (
 )
 _SIDE = r"(?:NE|NW|SE|SW|[NSEW]|North|South|East|West|Northeast|Northwest|Southeast|Southwest)"
 _TAIL = rf"(?:\s{_SIDE}\b\.?)?(?:,?\s(?:(?i:apt|apartment|suite|ste|unit|floor|fl|room|rm|lot|bldg|building|trailer|space|spc)\b\.?\s?#?\s?|#\s?)[A-Za-z]?-?\d*(?:st|nd|rd|th)?[A-Za-z]?\b|,?\s(?i:(?:\d{{1,2}}(?:st|nd|rd|th)|first|second|third|fourth|fifth|top|ground|bottom)\sfloor))*"
-_NAME = rf"(?:(?:[A-Z][\w'’]*\.?|\d{{1,3}}(?:st|nd|rd|th)|de|la|las|los|del|of|the)\s){{1,5}}?"
+_NAME = r"(?:(?:[A-Z][\w'’]*\.?|\d{1,3}(?:st|nd|rd|th)|de|la|las|los|del|of|the)\s){1,5}?"
 _NO_STREETS = FUNCTION_WORDS - word_set("the first second third fourth fifth sixth seventh eighth ninth tenth of") | word_set(
     "day year patient family physical left right mg history review"
 )

@@ -152,7 +152,7 @@ def _is_state(words: list[str]) -> bool:
 def _small_house(match: re.Match[str]) -> str:
     words = match["own"].split()
     last = words[-1].removesuffix("'s")
-    fits = last not in english() and not is_known(last) or (last in places().cities and last not in english())
+    fits = (last not in english() and not is_known(last)) or (last in places().cities and last not in english())
     return match["lead"] + tag("PLACE") if fits and FUNCTION_WORDS.isdisjoint(words) and GENERIC.isdisjoint(words) else match[0]
 
 
