@@ -27,7 +27,7 @@ from regimen_trainer.deid import (
 )
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
-from regimen_trainer.deid.recognizer import Cues, words_of
+from regimen_trainer.deid.recognizer import AMID, Cues, beside, reading
 from regimen_trainer.deid.scan import residual
 from regimen_trainer.deid.tags import hidden, shown
 
@@ -39,7 +39,8 @@ EARLY = (
 
 LATER = (*grounds.TOWARDS, *people.PEOPLE, *bearers.BEARERS, *venues.VENUES)
 """After the names that words tell by themselves: these would lose the neighbours that speak for them."""
-RECOGNIZERS = Cues((*EARLY, *LATER))
+_EARLY, _LATER = Cues(EARLY), Cues(LATER)
+_BESIDE = Cues((*people.BESIDE, *bearers.BESIDE, *venues.BESIDE, *addresses.BESIDE))
 
 
 class Cleaned(NamedTuple):
@@ -78,18 +79,16 @@ def _quieted(text: str, found: dict[str, int]) -> str:
 
 def _recognized(text: str, tags: list[str], found: dict[str, int]) -> str:
     """A text whose tags are hidden, with these, and without what looks like an identifier, which `found` counts."""
-    lower = text.lower()
-    words = words_of(lower)
-    early, later = RECOGNIZERS.parted(words, lower, len(EARLY))
-    for entry in (*early, *geography.towns(words, lower)):
+    seen = reading(text)
+    for entry in (*_EARLY.of(seen), *geography.towns(seen)):
         text = entry.clean(text, found)
-    if names.mentions(words, text):
+    if names.mentions(seen.words, text):
         text, tags = hidden(shown(text, tags))
         text = names.clean(text, found)
-    for entry in later:
+    for entry in _LATER.of(seen, AMID.search(text) is not None):
         text = entry.clean(text, found)
     text = shown(text, tags)
     if not _NEIGHBOURED.isdisjoint(found):
-        for entry in (*people.BESIDE, *bearers.BESIDE, *venues.BESIDE, *addresses.BESIDE):
+        for entry in _BESIDE.of(seen._replace(lower=text.lower() + beside(text))):
             text = entry.clean(text, found)
     return text

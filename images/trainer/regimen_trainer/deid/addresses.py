@@ -6,7 +6,7 @@
 import re
 
 from regimen_trainer.deid.medical import FUNCTION_WORDS, NOUNS
-from regimen_trainer.deid.recognizer import recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import NUMBERED, recognizer, tag, word_set
 
 ENDINGS = (
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crescent|Pike|Turnpike|Run|Row"
@@ -58,10 +58,10 @@ ADDRESSES = (
 )  # fmt: skip
 _WHERE = r"(?:lives?\s(?:at|on|in)|living\sat|resid(?:es|ing)\sat|stay(?:s|ing)\sat|address(?:\s(?:is|of|on\sfile\sis))?:?|home:?|to|at|is)"
 BESIDE = (
-    recognizer("ADDRESS", rf"(?P<lead>\b(?i:{_WHERE})\s)(?:\d{{1,6}}[A-Z]?|{_SAID}(?:[\s-]{_SAID}){{0,3}})(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?\[(?:ADDRESS|PLACE|NAME|ORGANIZATION)\](?!\s(?:years|mg|times))", _cleared, words="", flags=0),
-    recognizer("ADDRESS", rf"\[ADDRESS\](?:\s(?:de|del|la|of)(?:\s\w+)?)?(?:,?\s(?:{ENDINGS}|{_SIDE})\b(?!'))+\.?|\[(?:CODE|ADDRESS)\]\s(?:\d/)?\[ADDRESS\]|\b\d{{1,6}}\s1/\[ADDRESS\]|(?<![\w.,/])\d{{1,6}}\s\[ADDRESS\](?:\s{_SIDE}\b)?", flags=0),
-    recognizer("ADDRESS", r"(?P<lead>\[(?:ADDRESS|PLACE)\],?\s(?:number|no\.?|#|house|apt|apartment|unit)\s?)\d{1,6}[A-Z]?\b", _cleared),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:room|unit|space|dorm|ward|lot|trailer|cabin|apt)\s#?)\d{1,4}[A-Za-z]?(?:st|nd|rd|th)?(?=,?\s(?:(?:at|of|in)\s)?(?:the\s)?(?:\[(?:PLACE|ADDRESS|NAME|ORGANIZATION)\]|[A-Z]\w+\sHall))", _cleared),
-    recognizer("ADDRESS", r"(?P<lead>\[(?:NAME|PLACE)\]\s)Hall(?:\s\d{1,4})?\b", _cleared, flags=0),
+    recognizer("ADDRESS", rf"(?P<lead>\b(?i:{_WHERE})\s)(?:\d{{1,6}}[A-Z]?|{_SAID}(?:[\s-]{_SAID}){{0,3}})(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?\[(?:ADDRESS|PLACE|NAME|ORGANIZATION)\](?!\s(?:years|mg|times))", _cleared, flags=0, needs=(NUMBERED,)),
+    recognizer("ADDRESS", rf"\[ADDRESS\](?:\s(?:de|del|la|of)(?:\s\w+)?)?(?:,?\s(?:{ENDINGS}|{_SIDE})\b(?!'))+\.?|\[(?:CODE|ADDRESS)\]\s(?:\d/)?\[ADDRESS\]|\b\d{{1,6}}\s1/\[ADDRESS\]|(?<![\w.,/])\d{{1,6}}\s\[ADDRESS\](?:\s{_SIDE}\b)?", flags=0, needs=("[address]",)),
+    recognizer("ADDRESS", r"(?P<lead>\[(?:ADDRESS|PLACE)\],?\s(?:number|no\.?|#|house|apt|apartment|unit)\s?)\d{1,6}[A-Z]?\b", _cleared, needs=("[address]", "[place]")),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:room|unit|space|dorm|ward|lot|trailer|cabin|apt)\s#?)\d{1,4}[A-Za-z]?(?:st|nd|rd|th)?(?=,?\s(?:(?:at|of|in)\s)?(?:the\s)?(?:\[(?:PLACE|ADDRESS|NAME|ORGANIZATION)\]|[A-Z]\w+\sHall))", _cleared, words="room unit space dorm ward lot trailer cabin apt"),
+    recognizer("ADDRESS", r"(?P<lead>\[(?:NAME|PLACE)\]\s)Hall(?:\s\d{1,4})?\b", _cleared, flags=0, words="hall"),
 )  # fmt: skip
 """Only where a name or a place has been found."""

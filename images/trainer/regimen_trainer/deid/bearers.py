@@ -10,7 +10,7 @@ from regimen_trainer.deid.lexicon import family_names, given_names, is_known, me
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
 from regimen_trainer.deid.names import DOSED
 from regimen_trainer.deid.people import KIN_PATTERN, NO_NAMES, SUBJECTS
-from regimen_trainer.deid.recognizer import recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, recognizer, tag, word_set
 
 NICKNAMES = word_set("""
 bubba junior skeeter peaches mimi nana pop papaw mamaw meemaw pawpaw tito chuy nacho beto doc slim tex bunny kitty cookie sissy gus ozzie fritz dutch mickey scooter punkin boo teddy
@@ -115,7 +115,7 @@ BEARERS = (
     ),
     recognizer(
         "NAME",
-        rf"(?P<lead>(?<=[a-z]\s)(?:{_DEALS})\s|\b(?i:{'|'.join(sorted(set(_DEALS.split('|')) - set(['by', 'about', 'if', 'as', 'for', 'with', 'from', 'per', 'without', 'but', 'because', 'that', 'when', 'while', 'and', 'of', 'to', 'let', 'consult'])))}|seen\sby|followed\sby|(?:brought|accompanied|dropped\soff|picked\sup|raised|prescribed|ordered|managed|treated|examined|reassured|counseled|counselled|greeted)(?:\s(?:in|today|here))?(?:\sby)?|staying\swith|lives\swith|divorced\sfrom|married\sto|widow\sof|son\sof|mother\sof|wife\sof|consult(?:s|ed|ant)?:?|assisted\sby|performed\sby)[\s:]+(?:dr\.?\s|drs\.?\s)?)(?P<name>(?:[A-Z]\.\s)?{_CAP}(?:\s{_CAP})?)(?!\w)(?!\s?:)",
+        rf"(?P<lead>(?<=[a-z]\s)(?:{_DEALS})\s|\b(?i:{'|'.join(sorted(set(_DEALS.split('|')) - {'by', 'about', 'if', 'as', 'for', 'with', 'from', 'per', 'without', 'but', 'because', 'that', 'when', 'while', 'and', 'of', 'to', 'let', 'consult'}))}|seen\sby|followed\sby|(?:brought|accompanied|dropped\soff|picked\sup|raised|prescribed|ordered|managed|treated|examined|reassured|counseled|counselled|greeted)(?:\s(?:in|today|here))?(?:\sby)?|staying\swith|lives\swith|divorced\sfrom|married\sto|widow\sof|son\sof|mother\sof|wife\sof|consult(?:s|ed|ant)?:?|assisted\sby|performed\sby)[\s:]+(?:dr\.?\s|drs\.?\s)?)(?P<name>(?:[A-Z]\.\s)?{_CAP}(?:\s{_CAP})?)(?!\w)(?!\s?:)",
         _dealt,
         words="brought accompanied dropped picked raised prescribed ordered managed treated examined reassured counseled counselled greeted by sees seeing saw page paged paging misses missed missing met told asked ask asks called calling about if plaintiff defendant decedent witness claimant applicant insured driver passenger as for with from per d w without but because that when while and of to see tell let remind notify contact consult consults consulted consultant helps helped raising adopted babysits visits visited married divorced dating loves named",
         flags=0,
@@ -132,12 +132,12 @@ BEARERS = (
     recognizer("NAME", r"(?P<lead>\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear|[Mm]orning|[Aa]fternoon|[Ee]vening|you|[Tt]hanks|[Tt]hank\syou|[Oo]kay|[Ww]ell|[Yy]es|[Nn]o|[Ss]orry|[Rr]ight),\s|\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear)\s)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[?!.,:]|$)", lambda match: match["lead"] + tag("NAME") if given(match["name"]) else match[0], words="hello hi hey dear morning afternoon evening you thanks okay well yes no sorry right", flags=0),
 )  # fmt: skip
 BESIDE = (
-    recognizer("NAME", rf"(?P<name>{_CAP})\s(?:[\"“(]{_CAP}[\"”)]\s)\[NAME\]|(?P<tag>\[NAME\])\s?[\"“(]\s?[A-Z][\w.-]*\s?[\"”)]", lambda match: tag("NAME") if match["tag"] or anybody(match["name"]) or given(match["name"]) else match[0], flags=0),
-    recognizer("NAME", r"(?P<lead>\A|[.!?\n:;,(]\s*|\b[A-Za-z]+,?\s)(?P<rest>[A-Z][a-z]+(?:\s[A-Z]\.)?)\s\[NAME\]", _led, flags=0),
-    recognizer("NAME", r"\[NAME\]\.?,?\s(?:Jr|Sr|JR|SR|jr|sr|II|III|IV|iii?)\b\.?", flags=0),
-    recognizer("NAME", r"\[NAME\](?:\s(?:de|la|del|van|von|bin))?\s(?:[A-Z]|[a-z])\.\s\[NAME\]|\[NAME\]\s(?:and|&)\s\[NAME\]", lambda match: match[0] if " and " in match[0] or "&" in match[0] else tag("NAME"), flags=0),
-    recognizer("NAME", r"(?P<lead>\[NAME\],?\s(?:and|&|or)\s(?:(?:his|her|their)\s(?:wife|husband|son|daughter|brother|sister|mother|father)\s)?)(?P<rest>[^\W\d_]{3,})\b", _listed, flags=0),
-    recognizer("NAME", r"(?P<lead>\[NAME\],\s)(?P<rest>[A-Z][a-z]+)(?=,|\sand\s\[NAME\]|[.;]|$)", lambda match: match["lead"] + tag("NAME") if anybody(match["rest"]) and match["rest"].lower() in family_names() | given_names() else match[0], flags=0),
-    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?|\b(?:cc|RE|Re|re|Pt|PT|pt|Patient|PATIENT|NAME|Name):?\s))(?P<rest>[^\W\d_]{2,}),\s\[NAME\]", lambda match: match["lead"] + tag("NAME") if match["rest"].lower() in family_names() and match["rest"].lower() not in FUNCTION_WORDS else match[0], flags=0),
+    recognizer("NAME", rf"(?P<name>{_CAP})\s(?:[\"“(]{_CAP}[\"”)]\s)\[NAME\]|(?P<tag>\[NAME\])\s?[\"“(]\s?[A-Z][\w.-]*\s?[\"”)]", lambda match: tag("NAME") if match["tag"] or anybody(match["name"]) or given(match["name"]) else match[0], flags=0, needs=('"', "“", "(")),
+    recognizer("NAME", r"(?P<lead>\A|[.!?\n:;,(]\s*|\b[A-Za-z]+,?\s)(?P<rest>[A-Z][a-z]+(?:\s[A-Z]\.)?)\s\[NAME\]", _led, flags=0, needs=(BEFORE,)),
+    recognizer("NAME", r"\[NAME\]\.?,?\s(?:Jr|Sr|JR|SR|jr|sr|II|III|IV|iii?)\b\.?", flags=0, words="jr sr ii iii iv"),
+    recognizer("NAME", r"\[NAME\](?:\s(?:de|la|del|van|von|bin))?\s(?:[A-Z]|[a-z])\.\s\[NAME\]|\[NAME\]\s(?:and|&)\s\[NAME\]", lambda match: match[0] if " and " in match[0] or "&" in match[0] else tag("NAME"), flags=0, needs=(". [name]",)),
+    recognizer("NAME", r"(?P<lead>\[NAME\],?\s(?:and|&|or)\s(?:(?:his|her|their)\s(?:wife|husband|son|daughter|brother|sister|mother|father)\s)?)(?P<rest>[^\W\d_]{3,})\b", _listed, flags=0, needs=("[name] and", "[name], and", "[name] &", "[name], &", "[name] or", "[name], or")),
+    recognizer("NAME", r"(?P<lead>\[NAME\],\s)(?P<rest>[A-Z][a-z]+)(?=,|\sand\s\[NAME\]|[.;]|$)", lambda match: match["lead"] + tag("NAME") if anybody(match["rest"]) and match["rest"].lower() in family_names() | given_names() else match[0], flags=0, needs=("[name], ",)),
+    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?|\b(?:cc|RE|Re|re|Pt|PT|pt|Patient|PATIENT|NAME|Name):?\s))(?P<rest>[^\W\d_]{2,}),\s\[NAME\]", lambda match: match["lead"] + tag("NAME") if match["rest"].lower() in family_names() and match["rest"].lower() not in FUNCTION_WORDS else match[0], flags=0, needs=(", [name]",)),
 )  # fmt: skip
 """Only where a name has been found."""

@@ -9,7 +9,7 @@ import re
 from regimen_trainer.deid.lexicon import family_names, given_names, is_known, medical_words
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, PROTECTED
 from regimen_trainer.deid.names import DOES, DOSED, SPEAKS
-from regimen_trainer.deid.recognizer import Becomes, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, Becomes, recognizer, tag, word_set
 
 KIN = (
     "wife husband son daughter mother father sister brother spouse partner girlfriend boyfriend fiance fiancee fiancé fiancée friend neighbor neighbour aunt uncle niece nephew cousin grandson "
@@ -171,7 +171,7 @@ _STAFF = word_set(
 )
 _TRADES = "bakery|plumbing|electric|construction|trucking|roofing|landscaping|bank|steel|motors|foods|farms?|dairy|lumber|mill|quarry|plant|factory|mine|foundry|brewery|logistics|freight|warehouse|shop|store|grill|diner|cafe|salon|garage|auto|packing|cannery|ranch|orchard"
 BESIDE = (
-    recognizer("NAME", r"\b(?:Li|Le|Lo|Lu|Ma|Mo|Su|Tu|Yo|Ha|Hu|So|Sa|Do|Di|Na|Ng|An|My|Al|El)\s\[NAME\]", flags=0),
+    recognizer("NAME", r"\b(?:Li|Le|Lo|Lu|Ma|Mo|Su|Tu|Yo|Ha|Hu|So|Sa|Do|Di|Na|Ng|An|My|Al|El)\s\[NAME\]", flags=0, needs=(BEFORE,)),
     recognizer(
         "NAME",
         r"(?P<list>[A-Z](?<![\w'’-].)[a-z]+(?:,\s[A-Z][a-z]+)*),?\s(?:and|&)\s\[NAME\]",
@@ -182,15 +182,22 @@ BESIDE = (
             else match[0]
         ),
         flags=0,
+        needs=("and [name]", "& [name]"),
     ),
     recognizer(
         "NAME",
         r"(?P<lead>)\[NAME\](?:\s[A-Z]\.)?(?:\s(?:de|la|las|los|del|van|von|der|bin|ibn|da|dos|al|el))*\s(?P<rest>(?:(?:al|el)-)?[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*)(?<!['’]s)(?P<after>)",
         _rest,
         flags=0,
+        needs=("[name] ",),
     ),
-    recognizer("NAME", r"(?P<lead>\b[a-z]+,?\s)(?P<rest>[A-Z][a-z]{2,})\s\[NAME\](?P<after>)", _rest, flags=0),
-    recognizer("ORGANIZATION", rf"\[(?:NAME|PLACE|ORGANIZATION)\](?:['’]s)?\s(?i:{_TRADES})\b(?:\s(?:&|and)\s[A-Z]\w+)?", flags=0),
+    recognizer("NAME", r"(?P<lead>\b[a-z]+,?\s)(?P<rest>[A-Z][a-z]{2,})\s\[NAME\](?P<after>)", _rest, flags=0, needs=(BEFORE,)),
+    recognizer(
+        "ORGANIZATION",
+        rf"\[(?:NAME|PLACE|ORGANIZATION)\](?:['’]s)?\s(?i:{_TRADES})\b(?:\s(?:&|and)\s[A-Z]\w+)?",
+        flags=0,
+        words=_TRADES.replace("|", " ").replace("?", " ") + " farm",
+    ),
 )
 """Only where a name has been found."""
 

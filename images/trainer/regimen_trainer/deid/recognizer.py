@@ -28,6 +28,27 @@ class Recognizer(NamedTuple):
     words: frozenset[str]
     shapes: tuple[str, ...]
     needs: tuple[str, ...]
+    amid: bool = False
+    """Whether a capital after a word that ends no sentence must be there."""
+
+
+AMID = re.compile(r"[^.!?\s]\s+[A-Z]")
+
+
+class Reading(NamedTuple):
+    """What all recognizers ask of a text, found once: its lower-case words, itself in lower case, and that with its digits as 0."""
+
+    words: set[str]
+    lower: str
+    zeros: str
+
+
+def reading(text: str) -> Reading:
+    lower = text.lower()
+    zeros = lower.encode("utf-8", "surrogatepass").translate(_ZEROS).decode("utf-8", "surrogatepass")
+    digit = _DIGIT if "0" in zeros else ""
+    zeros += MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
+    return Reading(words_of(lower), lower + digit, zeros)
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -47,6 +68,7 @@ def recognizer(
     flags: int = re.IGNORECASE,
     needs: Iterable[str] = (),
     first: str = "",
+    amid: bool = False,
 ) -> Recognizer:
     """What looks like `looks` becomes a tag, or what `becomes` says: the match itself where it is none after all.
 
@@ -64,48 +86,51 @@ def recognizer(
 
         return text if hint and not hint.search(text) else pattern.sub(replaced, text)
 
-    return Recognizer(clean, frozenset(words.split()), tuple(shapes), (_DIGIT,) if set("0123456789") <= set(needs) else tuple(needs))
+    return Recognizer(clean, frozenset(words.split()), tuple(shapes), (_DIGIT,) if set("0123456789") <= set(needs) else tuple(needs), amid)
 
 
 class Cues:
-    """Which of some recognizers are worth trying on a text."""
+    """Which of some recognizers are worth trying on a text. Those without words and shapes always are, where what they need is there."""
 
     def __init__(self, recognizers: Iterable[Recognizer]) -> None:
         self._recognizers = tuple(recognizers)
-        self._by_word, self._by_shape = dict[str, list[int]](), dict[str, list[int]]()
+        self._always = self._amid = self._digit = 0
+        self._by_word, by_shape = dict[str, int](), dict[str, int]()
         for index, entry in enumerate(self._recognizers):
+            bit = 1 << index
+            self._always |= bit * (not entry.words and not entry.shapes)
+            self._amid |= bit * entry.amid
+            self._digit |= bit * (entry.needs == (_DIGIT,))
             for word in entry.words:
-                self._by_word.setdefault(word, []).append(index)
+                self._by_word[word] = self._by_word.get(word, 0) | bit
             for shape in entry.shapes:
-                self._by_shape.setdefault(shape, []).append(index)
-        self._by_part: dict[str, list[str]] = {}
-        for shape in self._by_shape:
+                by_shape[shape] = by_shape.get(shape, 0) | bit
+        self._by_part: dict[str, list[tuple[str, int]]] = {}
+        for shape, bits in by_shape.items():
             part = next(part for part in PARTS if part in shape)
-            self._by_part.setdefault(part, []).append(shape)
+            self._by_part.setdefault(part, []).append((shape, bits))
 
-    def of(self, words: set[str], lower: str) -> list[Recognizer]:
-        """`words`: the lower-case words of the text; `lower`: the text in lower case."""
-        return self.parted(words, lower, 0)[1]
-
-    def parted(self, words: set[str], lower: str, at: int) -> tuple[list[Recognizer], list[Recognizer]]:
-        """Those before a place in the order, and the others."""
-        zeros = lower.encode("utf-8", "surrogatepass").translate(_ZEROS).decode("utf-8", "surrogatepass")
-        zeros += MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
-        tried: set[int] = set()
-        for word in self._by_word.keys() & words:
-            tried.update(self._by_word[word])
+    def of(self, seen: Reading, amid: bool = True) -> list[Recognizer]:
+        """In their order. `amid`: whether the text as it is now has a capital amid a sentence."""
+        tried, by_word, zeros = self._always, self._by_word, seen.zeros
+        for word in by_word.keys() & seen.words:
+            tried |= by_word[word]
         for part, shapes in self._by_part.items():
             if part in zeros:
-                for shape in shapes:
+                for shape, bits in shapes:
                     if shape in zeros:
-                        tried.update(self._by_shape[shape])
-        if "0" in zeros:
-            lower += _DIGIT
-        found: tuple[list[Recognizer], list[Recognizer]] = ([], [])
-        for index in sorted(tried):
-            entry = self._recognizers[index]
+                        tried |= bits
+        if not amid:
+            tried &= ~self._amid
+        lower = seen.lower
+        if not lower.endswith(_DIGIT):
+            tried &= ~self._digit
+        found = []
+        while tried:
+            entry = self._recognizers[(tried & -tried).bit_length() - 1]
+            tried &= tried - 1
             if not entry.needs or _any_in(entry.needs, lower):
-                found[index >= at].append(entry)
+                found.append(entry)
         return found
 
 
@@ -114,6 +139,22 @@ def _any_in(needs: tuple[str, ...], lower: str) -> bool:
         if need in lower:
             return True
     return False
+
+
+BEFORE, NUMBERED = "\x00before", "\x00numbered"
+"""What a text has where a capital, or a number in figures or words, stands right before a tag."""
+_TAGGED = re.compile(r"\[(?:NAME|PLACE|ORGANIZATION|ADDRESS)\]")
+_CAPITAL = re.compile(r"[A-Z][\w.'’-]*\s$")
+_COUNT = re.compile(
+    r"(?:\d[A-Z]?|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|oh))(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?$",
+    re.IGNORECASE,
+)
+
+
+def beside(text: str) -> str:
+    """What stands before the tags of a text, for recognizers that need it."""
+    lefts = [text[max(0, match.start() - 24) : match.start()] for match in _TAGGED.finditer(text)]
+    return BEFORE * any(map(_CAPITAL.search, lefts)) + NUMBERED * any(map(_COUNT.search, lefts)) + _DIGIT
 
 
 def words_of(lower: str) -> set[str]:

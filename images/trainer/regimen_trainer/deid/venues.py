@@ -9,7 +9,7 @@ import re
 from regimen_trainer.deid.grounds import GENERIC, clinical
 from regimen_trainer.deid.lexicon import english, family_names, is_known, is_misspelt, medical_words, places, word_counts
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
-from regimen_trainer.deid.recognizer import recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, recognizer, tag, word_set
 
 _SIDES = word_set(
     "north south east west upper lower new old main northeast northwest southeast southwest northern southern eastern western central high mile short greater downtown inner outer"
@@ -239,13 +239,13 @@ VENUES = (
     recognizer("PLACE", rf"(?P<lead>\b{_PLACED}\s(?:the\s)?)(?P<own>{_RUN})(?!\w)", _after, words="from in at near to outside visiting around toward towards leaving across through between via past beyond behind by off of", flags=0),
 )
 BESIDE = (
-    recognizer("PLACE", r"\[NAME\]['’]s\s(?P<own>[A-Z][a-z]+)(?=\s[a-z]|[.,;]|$)", lambda match: match[0] if match["own"].lower() in NOUNS | GENERIC or _is_medicine(match["own"].lower()) else tag("PLACE"), flags=0),
-    recognizer("PLACE", r"\[(?:PLACE|ORGANIZATION)\](?:['’]s)?(?P<more>(?:\s(?:of\s)?[A-Z][a-z'’]+)+)", _goes_on, flags=0),
-    recognizer("PLACE", r"\b(?:North|South|East|West|New|Old|Fort|Mount|Lake|Twin|Little|Big|Grand|Great|Upper|Lower|Saint|San|Santa|Port|Cape|El|La|Los|Las)\s\[(?:NAME|PLACE)\](?=\s(?:[a-z]|Fire|Police|Elementary|High|Middle|Clinic)|[.,;]|$)", flags=0),
-    recognizer("PLACE", r"\[(?:NAME|PLACE)\](?:['’]s)?\s(?:Middle|High|Elementary|Academy|Hall|Creek|Vineyard|Trail|Point|Park|Lake|Hills?|Heights|Manor|House|Place|Village|Terrace|Ranch|Farms?|Center|Centre|Clinic|Hospital|Memorial|Community|Rehab|Nursing|School|Church|College|University)\b(?:\s(?:School|Center|Hospital|Home|College))?", flags=0),
-    recognizer("PLACE", r"\b(?:Our\sLady|Church|Center|Centre|Sisters|Hospital|Isle|Port|City|Town)\sof\s(?:the\s)?\[(?:NAME|PLACE|ORGANIZATION)\]|\[(?:ORGANIZATION|PLACE)\]\sof\s\[(?:NAME|PLACE)\]|\b(?:[A-Z][a-z]+\s){1,3}of\s\[PLACE\](?<!\b(?i:out)\sof\s\[PLACE\])", flags=0),
-    recognizer("PLACE", r"(?P<lead>\[ADDRESS\],?\s)(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,2})(?=\s*(?:[.,;\n]|$|[A-Z]{2}\b))", lambda match: match["lead"] + tag("PLACE") if match["own"].lower() in places().every else match[0], flags=0),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:at|near|by|of)\s)(?:(?:Dr\.\s)?\[(?:NAME|PLACE|ADDRESS)\]\.?\s(?:and|&)\s(?:Dr\.\s)?(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))|(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))\s(?:and|&)\s\[(?:PLACE|ADDRESS)\])(?=[.,;]|$)", lambda match: match["lead"] + tag("ADDRESS"), flags=0),
+    recognizer("PLACE", r"\[NAME\]['’]s\s(?P<own>[A-Z][a-z]+)(?=\s[a-z]|[.,;]|$)", lambda match: match[0] if match["own"].lower() in NOUNS | GENERIC or _is_medicine(match["own"].lower()) else tag("PLACE"), flags=0, needs=("[name]'s ", "[name]’s ")),
+    recognizer("PLACE", r"\[(?:PLACE|ORGANIZATION)\](?:['’]s)?(?P<more>(?:\s(?:of\s)?[A-Z][a-z'’]+)+)", _goes_on, flags=0, needs=("[place]", "[organization]")),
+    recognizer("PLACE", r"\b(?:North|South|East|West|New|Old|Fort|Mount|Lake|Twin|Little|Big|Grand|Great|Upper|Lower|Saint|San|Santa|Port|Cape|El|La|Los|Las)\s\[(?:NAME|PLACE)\](?=\s(?:[a-z]|Fire|Police|Elementary|High|Middle|Clinic)|[.,;]|$)", flags=0, needs=(BEFORE,)),
+    recognizer("PLACE", r"\[(?:NAME|PLACE)\](?:['’]s)?\s(?:Middle|High|Elementary|Academy|Hall|Creek|Vineyard|Trail|Point|Park|Lake|Hills?|Heights|Manor|House|Place|Village|Terrace|Ranch|Farms?|Center|Centre|Clinic|Hospital|Memorial|Community|Rehab|Nursing|School|Church|College|University)\b(?:\s(?:School|Center|Hospital|Home|College))?", flags=0, words="middle high elementary academy hall creek vineyard trail point park lake hill hills heights manor house place village terrace ranch farm farms center centre clinic hospital memorial community rehab nursing school church college university"),
+    recognizer("PLACE", r"\b(?:Our\sLady|Church|Center|Centre|Sisters|Hospital|Isle|Port|City|Town)\sof\s(?:the\s)?\[(?:NAME|PLACE|ORGANIZATION)\]|\[(?:ORGANIZATION|PLACE)\]\sof\s\[(?:NAME|PLACE)\]|\b(?:[A-Z][a-z]+\s){1,3}of\s\[PLACE\](?<!\b(?i:out)\sof\s\[PLACE\])", flags=0, needs=(" of [", " of the [")),
+    recognizer("PLACE", r"(?P<lead>\[ADDRESS\],?\s)(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,2})(?=\s*(?:[.,;\n]|$|[A-Z]{2}\b))", lambda match: match["lead"] + tag("PLACE") if match["own"].lower() in places().every else match[0], flags=0, needs=("[address]",)),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:at|near|by|of)\s)(?:(?:Dr\.\s)?\[(?:NAME|PLACE|ADDRESS)\]\.?\s(?:and|&)\s(?:Dr\.\s)?(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))|(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))\s(?:and|&)\s\[(?:PLACE|ADDRESS)\])(?=[.,;]|$)", lambda match: match["lead"] + tag("ADDRESS"), flags=0, needs=("] and ", "] & ", "]. and ", "]. & ", " and [", " & [", "and dr. [", "& dr. [")),
 )
 # fmt: on
 """Only where a name or a place has been found."""
