@@ -152,8 +152,8 @@ DAYS = (
     recognizer(
         "DATE",
         rf"\b(?:the\s+)?(?:\d{{1,2}}{_TH}|(?:{_TEXTUAL}))(?=\s+(?:through|thru|to|and|until|or|-)\s+(?:the\s+)?(?:\d{{1,2}}{_TH}\s+of\s+)?(?:\[DATE\]|[\ue000-\uf8ff]))",
-        needs=("st ", "nd ", "rd ", "th "),
-        words="through thru to and until or",
+        shapes=("0th ", "0st ", "0nd ", "0rd ", "0th\n", "0st\n", "0nd\n", "0rd\n"),
+        words="first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth twelfth",
     ),
     recognizer(
         "DATE",

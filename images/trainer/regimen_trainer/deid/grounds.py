@@ -264,6 +264,7 @@ TOWARDS = (
         _run,
         words="from in at near to outside visiting around toward towards leaving across through by between via past beyond",
         flags=0,
+        amid=True,
     ),
 )
 """To be tried once people have been found: `to` and `by` lead to these too."""

@@ -260,8 +260,7 @@ PEOPLE = (
         r"(?P<lead>\b(?:a|an|the|former|retired|as)\s)(?P<own>[A-Z][\w'’&-]+(?:\s[A-Z][\w'’&-]+)?)\s(?=(?:engineer|employee|driver|plant|worker|mechanic|machinist|pilot|executive|retiree|factory|warehouse|truck\sdriver|cashier|manager|foreman|store|dealership)\b)",
         _employer,
         words="engineer employee driver plant worker mechanic machinist pilot executive retiree factory warehouse cashier manager foreman store dealership",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer("ORGANIZATION", r"\b(?:[A-Z]\w+\s)?Local\s\d{1,4}\b", words="local", flags=0),
     recognizer(
         "NAME",
@@ -293,8 +292,7 @@ PEOPLE = (
         r"(?P<lead>\b(?i:named|nicknamed|goes\sby|known\sas|aka|a\.k\.a\.|named\safter|nee|née|maiden\sname)\s[\"“'‘]?)(?!(?:The|A|An|As|If)\b)(?P<name>[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+)*)",
         lambda match: match[0] if match["name"].lower() in PROTECTED | medical_words() else match["lead"] + tag("NAME"),
         words="named nicknamed goes known aka k nee née maiden", needs=("named", "goes by", "known as", "aka", "a.k.a", "nee ", "née", "maiden name"),
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer(
         "NAME",
         rf"(?P<name>[A-Z](?<![\w'’-].)[a-z'’-]+(?:\s[A-Z][a-z'’-]+)?)(?=\s{_ACTS})",
@@ -321,8 +319,7 @@ PEOPLE = (
         r"(?P<name>[A-Z](?:(?<=[a-z]\s.)|(?<=[a-z],\s.))[a-z]{2,})\b(?!-|['’]?s?\s?(?:sign|test|disease|syndrome))",
         _amid,
         words="with to told saw see by for from called met thanked asked and that per about let had helped of when contacted informed advised gave if because has have reached examined met seeing said but is was while",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer("NAME", rf"(?P<lead>)\b(?P<name>[A-Z]\.?[A-Z]\.?(?:[A-Z]\.?)?)(?=,?\s{_DEGREES}\b)(?<![A-Z]\s..)", _initials, words="md d do rn n lpn cna np pa pt ot dpt dds phd lcsw msw rt crna aprn fnp ma emt slp", flags=0),
     recognizer(
         "NAME",
@@ -340,16 +337,14 @@ PEOPLE = (
         _employer,
         words="works work worked working employed employee owner job drives drive drove driving hauls haul delivers deliver flies flew cooks cook cleans teaches coaches volunteers volunteer interns internship owns owned runs manages managed member belongs "
         "contractor contracts contract retired retire retires student teacher cashier manager clerk foreman welder engineer driver mechanic insurance coverage insured plan policy",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer(
         "ORGANIZATION",
         r"\b(?:Blue\s(?:Cross|Shield)(?:\s(?:and\s|&\s)?Blue\sShield)?(?:\sof\s[A-Z]\w+(?:\s[A-Z]\w+)?)?|[A-Z]\w+(?:\s[A-Z]\w+)?\s(?:Plumbing|Electric|Construction|Trucking|Roofing|Landscaping|Bakery|Bank|Credit\sUnion|Airlines|Steel|Motors|Foods|Farms|Dairy|Lumber|"
         r"Brothers|Bros|Sons|Mills?|Packing|Freight|Transport(?:ation)?|Services\sInc|Enterprises|Holdings|Partners|Solutions|Systems\sInc|Union|Local\s\d+))\b",
         lambda match: match[0] if match[0].split()[0].lower() in FUNCTION_WORDS else tag("ORGANIZATION"),
         words="blue plumbing electric construction trucking roofing landscaping bakery bank union airlines steel motors foods farms dairy lumber brothers bros sons mill mills packing freight transport transportation inc enterprises holdings partners solutions local",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer(
         "ORGANIZATION",
         r"(?P<lead>\b(?:works?|worked|working|employed|job|jobs)\s(?:at|for|by|with)\s(?:the\s)?)(?P<own>[a-z]+)(?:\s(?:bakery|plant|mill|farms?|foods|logistics|steel|trucking|construction))?\b",

@@ -32,7 +32,7 @@ class Recognizer(NamedTuple):
     """Whether a capital after a word that ends no sentence must be there."""
 
 
-AMID = re.compile(r"[^.!?\s]\s+[A-Z]")
+AMID = re.compile(r"[^.!?\s]\s+[\"“'‘]?[A-Z]|[:=(][A-Z]|\s[-~–]\s?[A-Z]|\b(?:[Dd]rs?|Mrs?|Ms)\.\s")
 
 
 class Reading(NamedTuple):
