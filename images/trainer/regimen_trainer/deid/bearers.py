@@ -23,7 +23,7 @@ _ALSO = word_set(
 )
 """First names that `lexicon` keeps for what else they mean."""
 _NOBODY = NO_NAMES | SUBJECTS | FUNCTION_WORDS
-_CAP = r"[A-Z][^\W\d_]*[a-z][^\W\d_]*(?:[-'’][^\W\d_]+)*"
+_CAP = r"(?=[A-Z][^\W\d_a-z]*[a-z])[A-Z][^\W\d_]*+(?:[-'’][^\W\d_]++)*"
 _CALLED = rf"(?:{_CAP}|[A-Z]{{3,}})"
 
 

@@ -103,6 +103,11 @@ _MEASURE = (
     r"[+/:%°]|[.,-]\d|\s*(?:%|percent|deg|mg|mcg|lbs?\b|pounds|kg|kilo|cm\b|in\.|inches|feet|beats|bpm|mm|systolic|over\b|sat|on\s(?:ra\b|room|\d|nc\b|o2|oxygen|the\s(?:vent|monitor))|[fc]\b|"
     r"and\safebrile|minutes?|hours?|days?|weeks?|months?|steps|blocks|miles|points?|units?|dollars|per\b|times|to\s\d)"
 )
+_WHOSE = re.compile(
+    rf"\b{_PERSON}(?:['’](?:s|m|ll\sbe)|\s(?:is|was|am|will\sbe|would\sbe|turn(?:s|ed)|just\sturned|has\sturned|reached|reports\sbeing|(?:is\s)?(?:alive|living|lived|deceased|dec|d\.|died|passed)(?:\s(?:at|age|to|past|until))*)),?\s(?:(?:now|already|only|still|just|about|almost|nearly|over|turning|approximately|probably|actually)\s)*$",
+    re.IGNORECASE,
+)
+"""Who is said to be as old as the number that follows."""
 AGES = (
     recognizer(
         "AGE",
@@ -188,8 +193,8 @@ AGES = (
     ),
     recognizer(
         "AGE",
-        rf"(?P<lead>\b{_PERSON}(?:['’](?:s|m|ll\sbe)|\s(?:is|was|am|will\sbe|would\sbe|turn(?:s|ed)|just\sturned|has\sturned|reached|reports\sbeing|(?:is\s)?(?:alive|living|lived|deceased|dec|d\.|died|passed)(?:\s(?:at|age|to|past|until))*)),?\s(?:(?:now|already|only|still|just|about|almost|nearly|over|turning|approximately|probably|actually)\s)*)(?:{_OVER})\b(?!{_MEASURE})",
-        _ninety,
+        rf"(?<=\s)(?:{_OVER})\b(?!{_MEASURE})",
+        lambda match: "90+" if _WHOSE.search(match.string, max(0, match.start() - 90), match.start()) else match[0],
         words=_PERSON_WORDS,
         needs=("9", "10", "11", "12", "ninety", "hundred"),
     ),

@@ -96,6 +96,7 @@ DAYS = (
         r"(?P<lead>\b(?:on|since|dos|dated?|due|admit(?:ted)?|discharged|seen|lmp|ed[dc]|doi|until|dob|started|stopped|placed|removed|visit|labs?|mri|ct|echo|x-?ray|through|f/u|appt|from|after|before|expires?|effective|postmarked|hired|married|deadline|birth(?:day|date)?|appointment|signed|received|vaccine|drink|prior\sto|as\sof|died|read)[\s:]+(?:is\s|of\s|by\s\w+\s|date\s(?:is\s)?)?)(?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-]|\.\d|\s?(?:mg|days?|weeks?|hours?|minutes?|years?|months?|times|units?)\b)",
         lambda match: match["lead"] + tag("DATE"),
         shapes=("0-0",),
+        first=r"[\s:](?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-])",
     ),
     recognizer(
         "DATE",

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from regimen_trainer.deid.recognizer import Found, Recognizer, tag, word_set
 
-_CODE = re.compile(r"\d[\w/-]*(?:\.\w+)*(?:[ -]\d{2,}(?![\w.%/]))*")
-"""From its first digit on."""
+_CODE = re.compile(r"(?!(?<=\s)\d\d?(?:[,;%]|\.\s|\s(?!\d)))\d[\w/-]*(?:\.\w+)*(?:[ -]\d{2,}(?![\w.%/]))*")
+"""From its first digit on; one or two digits by themselves are none."""
 _LEFT = re.compile(r"[a-z]+(?:['/&][a-z]+)?|[#:;.,()=!?]")
 _LOOK_BACK = 64
 _PREFIX = re.compile(r"(?<![\w-])[A-Z]{1,4}[ -]$")

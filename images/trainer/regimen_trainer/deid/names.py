@@ -139,6 +139,7 @@ LABELLED = (
         "adjuster reviewer examiner insured claimant subscriber patient cc attn spouse guardian employer radiologist pathologist",
         flags=0,
         needs=(":", "="),
+        first=r"[:=]\s*[A-Z]",
     ),
     recognizer(
         "ORGANIZATION",

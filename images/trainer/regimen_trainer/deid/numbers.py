@@ -87,6 +87,7 @@ FORMS = (
         rf"{_SPELT}[\"“]?[\w.+-]+(?:['’]\w+)?[\"”]?(?:\s?(?:@@|＠|[(\[{{<]\s?(?:at|a|@)\s?[)\]}}>])\s?|\s?[-_]at[-_]\s?|\sat[\s-]sign\s|,?\sat,?\s|\sa\st\s|(?<=[\"”])@|\s@\s)"
         rf"(?P<domain>[\w-]+(?:{_DOT}[\w-]+)*?{_DOT}(?:{_TLD}|health)\b|(?:{_PROVIDERS}|outlook|proton)\s(?:{_TLD})\b)",
         lambda match: match[0] if re.search(r"\sat\s[\w.-]+$", match[0]) else tag("EMAIL"),
+        first=rf"(?:\s?(?:@@|＠|[(\[{{<]\s?(?:at|a|@)\s?[)\]}}>])\s?|\s?[-_]at[-_]\s?|\sat[\s-]sign\s|,?\sat,?\s|\sa\st\s|[\"”]@|\s@\s)(?:[\w-]+(?:{_DOT}[\w-]+)*?{_DOT}(?:{_TLD}|health)\b|(?:{_PROVIDERS}|outlook|proton)\s(?:{_TLD})\b)",
         words=_TLD.replace("|", " ") + " health",
         needs=(
             "@",

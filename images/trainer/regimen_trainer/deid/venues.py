@@ -125,12 +125,16 @@ def _initial(match: re.Match[str]) -> str:
     return match["lead"] + tag("PLACE") if own in places().every or not all(map(is_known, own.split())) else match[0]
 
 
+_SHORT = re.compile(r"^(st|ft|mt)\.? ")
+_LONG = {"st": "saint ", "ft": "fort ", "mt": "mount "}
+
+
 def _small_city(match: re.Match[str]) -> str:
     """The longest city of two words or more in small letters, none of them one that sentences are made of."""
     words = match["city"].split(" ")
     for length in range(len(words), 1, -1):
         city = " ".join(words[:length])
-        spelt = re.sub(r"^st\.? ", "saint ", re.sub(r"^ft\.? ", "fort ", re.sub(r"^mt\.? ", "mount ", city)))
+        spelt = _SHORT.sub(lambda short: _LONG[short[1]], city) if words[0][:2] in _LONG else city
         if (
             spelt in places().every
             and FUNCTION_WORDS.isdisjoint(words[:length])
@@ -186,7 +190,7 @@ _LABELS = (
     r"employer|church|parish|home\s?town|nursing\s+home|group\s+home|jail|base|shelter|transferred\s+from|transferring\s+facility|referring\s+facility|rehab|hospice|daycare|university|college"
 )
 _HOUSES = r"(?:native|resident|residents|firefighters?|officers?|police|PD|Fire|EMS|Sheriff|paramedics|Ambulance|Elementary|Middle\sSchool|High\sSchool|High|Junior\sHigh|Academy|General|Memorial|Regional|Community|Clinic|VA|Hospital|Medical\sCenter|Cancer\sCenter|Heart\sInstitute|Surgery\sCenter|Nursing|Rehab|Manor|location|office|campus|jail|Library|Fairgrounds|Township|Co\.|County)"
-_HOUSE_WORDS = re.sub(r"[^a-z]+", " ", _HOUSES.replace(r"\s", " ").lower())
+_HOUSE_WORDS = "native resident residents firefighter firefighters officer officers police pd fire ems sheriff paramedics ambulance elementary school high academy general memorial regional community clinic va hospital center institute nursing rehab manor location office campus jail library fairgrounds township co county"
 _STATES = r"(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Delaware|Florida|Georgia|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|Ohio|Oklahoma|Oregon|Penn|Pennsylvania|Texas|Utah|Virginia|Wisconsin|Wyoming|Boise|Morgan|Wayne|Truman|Kent|Ball|Grambling|Alcorn|Jackson)"
 _ACRONYMS = r"(?:UC(?:LA|SF|SD|I|SB|SC)|UNC|UPMC|NYU|MIT|USC|LSU|ASU|OSU|MSU|FSU|UNM|UAB|UTMB|OHSU|MGH|BWH|BIDMC|UCONN|UMASS|UIC|UVA|VCU|MUSC|UMMC|UTSW|BYU|SMU|TCU|UNLV|CUNY|SUNY|UIHC|UWMC|UMN|HCMC|DHMC|YNHH|CHLA|KUMC|IUPUI)"
 _PLACED = r"(?i:from|in|at|near|to|outside|visiting|around|toward|towards|leaving|across|through|between|via|past|beyond|behind|by|off|out\sof|closer\sto|way\sto|north\sof|south\sof|east\sof|west\sof)"
