@@ -77,6 +77,9 @@ _YEARS = r"(?P<year>(?:19|20)\d\d(?:\s?[-/–]\s?(?:(?:19|20)?\d\d))?)"
 _TH = r"(?:st|nd|rd|th)"
 _WEEKDAY = r"(?:Mon|Tues?|Wed(?:nes)?|Thur?s?|Fri|Sat(?:ur)?|Sun)(?:day)?\b"
 _TEXTUAL = r"(?:(?:twenty|thirty)[\s-]+)?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|(?:ten|eleven|twelf|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twentie|thirtie)th"
+_ORDINALS = word_set(
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth"
+)
 _HOLIDAYS = (
     r"Christmas(?:\s+(?:Eve|Day|morning|weekend|break))?|Thanksgiving(?:\s+(?:Day|weekend|Eve))?|Easter(?:\s+(?:Sunday|Monday|weekend))?|Hallow?een|New\s+Year['’]?s?(?:\s+(?:Eve|Day))?"
     r"|(?:Memorial|Labor|Labour|Independence|Veterans?['’]?|Valentine['’]?s|Mother['’]?s|Father['’]?s|Presidents?['’]?s?|Columbus|MLK|Martin\s+Luther\s+King(?:\s+Jr\.?)?|Indigenous\s+Peoples?['’]?s?"
@@ -110,14 +113,14 @@ DAYS = (
         rf"(?=\s*(?:[,;)]|\.(?:\s|$)|$)|\s+(?:at|and|for|with|by|because|he|she|we|they|when|in\s+the\s+(?:morning|afternoon|evening)|to\s+(?:the|see|have)|of\s+(?:this|last|next|the)\s+month)\b)"
         r"(?:\s+of\s+(?:this|last|next|the)\s+month)?",
         lambda match: match[0] if re.search(r"(?<!twenty)(?<!thirty)\s(?:first|second|third)$", match[0], re.IGNORECASE) else match["lead"] + tag("DATE"),
-        words="the",
-        needs=("1st", "2nd", "3rd", "4th", "5th", "6th", "7th", "8th", "9th", "0th", "1th", "2th", "3th", "enth", "ieth", "fth", "elfth", "fourth", "sixth", "ninth", "eighth", " first", " second", " third", "twenty", "thirty"),
+        words=" ".join(_ORDINALS),
+        shapes=("0st", "0nd", "0rd", "0th"),
     ),
     recognizer(
         "DATE",
         rf"\b(?:the\s+)?(?:\d{{1,2}}{_TH}|(?:{_TEXTUAL}))\s+of\s+(?:this|last|next|the)\s+month\b|\bthe\s\d{{1,2}}{_TH}(?=\s(?:at|around|@)\s\d)",
-        words="month the",
-        needs=("of this month", "of last month", "of next month", "of the month", "th at", "st at", "nd at", "rd at"),
+        words="month",
+        shapes=("0st", "0nd", "0rd", "0th"),
     ),
     recognizer(
         "DATE",
@@ -154,7 +157,7 @@ DAYS = (
         "DATE",
         rf"\b(?:the\s+)?(?:\d{{1,2}}{_TH}|(?:{_TEXTUAL}))(?=\s+(?:through|thru|to|and|until|or|-)\s+(?:the\s+)?(?:\d{{1,2}}{_TH}\s+of\s+)?(?:\[DATE\]|[\ue000-\uf8ff]))",
         shapes=("0th ", "0st ", "0nd ", "0rd ", "0th\n", "0st\n", "0nd\n", "0rd\n"),
-        words="first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth twelfth",
+        words=" ".join(_ORDINALS),
     ),
     recognizer(
         "DATE",

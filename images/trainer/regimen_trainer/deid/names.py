@@ -190,14 +190,17 @@ def _rouses(word: str) -> bool:
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Where names stand in a text, in order and apart."""
-    words = list[_Word]()
-    for match in _TOKEN.finditer(text):
-        bare, lower, weight = _seen(match[0])
-        start = match.start()
-        words.append(_NEW(_Word, (bare, start, start + len(bare), lower, weight)))
-    found, index = list[tuple[int, int]](), 0
+    words = [
+        _NEW(_Word, (bare, start, start + len(bare), lower, weight))
+        for start, (bare, lower, weight) in ((match.start(), _seen(match[0])) for match in _TOKEN.finditer(text))
+    ]
+    found, index, given = list[tuple[int, int]](), 0, given_names()
     while index < len(words):
-        if words[index].weight < 1 and words[index].text.islower():
+        _, _, _, lower, weight = word = words[index]
+        if weight < 1 and (
+            word.text.islower()
+            or (weight < 0 and len(word.text) > 1 and lower not in given and not (index and words[index - 1].lower in TITLES))
+        ):
             index += 1
             continue
         end = _run(words, index, text)

@@ -14,8 +14,9 @@ MANY_COLONS, MANY_HYPHENS = "\x00::", "\x00--"
 """Shapes of texts with more than two colons, or more than three hyphens."""
 _DIGIT = "\x00digit"
 """What a text has that holds any digit, for recognizers that need one."""
-PARTS = ("\x00", "0000", "/", "-0", "0.0", "")
+PARTS = tuple(map(re.compile, (r"\.[a-z]", "xx", r"0000 |[ x]0000", "00000", "0000", r"0[a-z]", r"0 0", "")))
 """What many shapes have in common, so that one look rules all of these out."""
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0 ")
 Becomes = Callable[[re.Match[str]], str]
 Found = dict[str, int]
 """Removed identifiers counted by class."""
@@ -41,6 +42,8 @@ class Reading(NamedTuple):
     words: set[str]
     lower: str
     zeros: str
+    signs: frozenset[str]
+    """The characters of the latter."""
 
 
 def reading(text: str) -> Reading:
@@ -48,7 +51,7 @@ def reading(text: str) -> Reading:
     zeros = lower.encode("utf-8", "surrogatepass").translate(_ZEROS).decode("utf-8", "surrogatepass")
     digit = _DIGIT if "0" in zeros else ""
     zeros += MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
-    return Reading(words_of(lower), lower + digit, zeros)
+    return Reading(words_of(lower), lower + digit, zeros, frozenset(zeros))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -105,21 +108,23 @@ class Cues:
                 self._by_word[word] = self._by_word.get(word, 0) | bit
             for shape in entry.shapes:
                 by_shape[shape] = by_shape.get(shape, 0) | bit
-        self._by_part: dict[str, list[tuple[str, int]]] = {}
+        self._by_signs: dict[frozenset[str], dict[Callable[[str], object], list[tuple[str, int]]]] = {}
         for shape, bits in by_shape.items():
-            part = next(part for part in PARTS if part in shape)
-            self._by_part.setdefault(part, []).append((shape, bits))
+            part = next(part for part in PARTS if part.search(shape))
+            self._by_signs.setdefault(frozenset(shape) - _PLAIN, {}).setdefault(part.search, []).append((shape, bits))
 
     def of(self, seen: Reading, amid: bool = True) -> list[Recognizer]:
         """In their order. `amid`: whether the text as it is now has a capital amid a sentence."""
         tried, by_word, zeros = self._always, self._by_word, seen.zeros
         for word in by_word.keys() & seen.words:
             tried |= by_word[word]
-        for part, shapes in self._by_part.items():
-            if part in zeros:
-                for shape, bits in shapes:
-                    if shape in zeros:
-                        tried |= bits
+        for signs, parts in self._by_signs.items():
+            if signs <= seen.signs:
+                for part, shapes in parts.items():
+                    if len(shapes) == 1 or part(zeros):
+                        for shape, bits in shapes:
+                            if shape in zeros:
+                                tried |= bits
         if not amid:
             tried &= ~self._amid
         lower = seen.lower
