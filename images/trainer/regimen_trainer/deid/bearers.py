@@ -105,6 +105,22 @@ _DEALS = (
     r"anesthesia\sby|by|sees|seeing|saw|page|paged|paging|misses|missed|missing|met|told|asked|ask|asks|called|calling|about|if|plaintiff|defendant|decedent|witness|claimant|applicant|insured|driver|passenger|as|for|with|"
     r"from|per|d/w|w/|without|but|because|that|when|while|and|of|to|see|tell|let|remind|notify|contact|consult|helps|helped|raising|adopted|babysits|visits|visited|married|divorced|dating|loves|named"
 )
+_DEALERS = frozenset(re.findall(r"[a-z/]+", _DEALS.replace("\\s", " "))) | word_set(
+    "brought accompanied off up raised prescribed ordered managed treated examined reassured counseled counselled greeted in today here with from to of consults consulted consultant dr drs"
+)
+"""The last words of what deals with somebody."""
+_RAISED = re.compile(r"[\s:][A-Z]")
+
+
+def _dealing(text: str) -> bool:
+    """Whether one of these stands right before a capital."""
+    for match in _RAISED.finditer(text):
+        left = text[max(0, match.start() - 16) : match.start()].rstrip(" :.\n\t\r\f\v").lower()
+        if re.split(r"[\s:]", left)[-1].lstrip("(,;\"'“‘-") in _DEALERS:
+            return True
+    return False
+
+
 BEARERS = (
     recognizer(
         "NAME",
@@ -118,7 +134,7 @@ BEARERS = (
         rf"(?P<lead>(?<=[a-z]\s)(?:{_DEALS})\s|\b(?i:{'|'.join(sorted(set(_DEALS.split('|')) - {'by', 'about', 'if', 'as', 'for', 'with', 'from', 'per', 'without', 'but', 'because', 'that', 'when', 'while', 'and', 'of', 'to', 'let', 'consult'}))}|seen\sby|followed\sby|(?:brought|accompanied|dropped\soff|picked\sup|raised|prescribed|ordered|managed|treated|examined|reassured|counseled|counselled|greeted)(?:\s(?:in|today|here))?(?:\sby)?|staying\swith|lives\swith|divorced\sfrom|married\sto|widow\sof|son\sof|mother\sof|wife\sof|consult(?:s|ed|ant)?:?|assisted\sby|performed\sby)[\s:]+(?:dr\.?\s|drs\.?\s)?)(?P<name>(?:[A-Z]\.\s)?{_CAP}(?:\s{_CAP})?)(?!\w)(?!\s?:)",
         _dealt,
         words="brought accompanied dropped picked raised prescribed ordered managed treated examined reassured counseled counselled greeted by sees seeing saw page paged paging misses missed missing met told asked ask asks called calling about if plaintiff defendant decedent witness claimant applicant insured driver passenger as for with from per d w without but because that when while and of to see tell let remind notify contact consult consults consulted consultant helps helped raising adopted babysits visits visited married divorced dating loves named",
-        flags=0, amid=True),
+        flags=0, amid=True, first=_dealing),
     recognizer("NAME", r"(?P<lead>\b(?:as|by|for|with|from|to|of|is|was|named)\s|:\s)(?P<name>[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z'’]{2,}(?:-[A-Z][a-z]+)?)(?!\w)", lambda match: match["lead"] + tag("NAME") if anybody(re.split(r"[\s.]+", match["name"])[-1]) else match[0], words="as by for with from to of is was named", first=r"[A-Z]\.\s?[A-Z]", flags=0, amid=True),
     recognizer("NAME", r"(?P<lead>(?i:dictated|transcribed|typed|signed|reviewed|entered|scribed)(?:\sby)?:?\s)(?P<name>[A-Z]\.?[A-Z]\.?(?:[A-Z]\.?)?)(?=/)|(?P<end>\A|\n|\.\s+)(?P<both>[A-Z]{2,3}[/:][a-z]{2,3})(?=\s*(?:\n|$))", lambda match: (match["lead"] + tag("NAME")) if match["name"] else match["end"] + tag("NAME"), shapes=("/", ":"), first=r"[A-Z]\.?[/:][A-Za-z]{2,3}", flags=0),
     recognizer("NAME", r"(?P<lead>\b(?:[Hh]er|[Hh]is|[Tt]heir|[Mm]y|[Oo]ur)\s|\b(?i:called|named|nickname(?:d|\sis)?|goes\sby|known\sas|answers\sto|likes\sto\sbe\scalled|prefers)\s[\"“'‘]?)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[\"”'’]?(?:\s(?:is|was|has|says|called|and|came|at|to|by|with|will)\b|[.,;\"”]|$))", lambda match: match["lead"] + tag("NAME") if given(match["name"].split("-")[0]) else match[0], words="her his their my our called named nickname nicknamed nicknames goes known answers likes prefers", flags=0, amid=True),

@@ -44,24 +44,27 @@ def _month_and_day(match: re.Match[str]) -> str:
     left = text[max(0, match.start() - 40) : match.start()].lower()
     words = left.replace(":", " ").replace("(", " ").replace("~", " ").split()[-2:]
     after = text[match.end() : match.end() + 14].lower().split()[:1]
-    pair = _PAIRED.search(left)
-    paired = (
-        pair is not None and int(pair["month"]) < 13 and int(pair["day"]) < 32 and (pair["lead"] in _ON or int(pair["day"]) not in _OUT_OF)
-    )
     met = len(words) == 2 and (words[0] in _MET or words[0] in _ON) and words[1] in _BY
     met = met or words in (["prior", "to"], ["as", "of"], ["up", "to"])
     dated = (
         met
         or not _WEEKDAYS.isdisjoint(word.strip(".,") for word in words[-1:])
-        or paired
         or not _ON.isdisjoint(words[-1:])
         or not _MET.isdisjoint(word.strip(".,;") for word in after)
     )
     unlike = match[0][0] == "0" or "/0" in match[0] or day not in _OUT_OF or month > day
     alone = month < day > 5 and _ALONE.match(text, match.end()) is not None
-    if not (dated or unlike or alone) or _COUNTED.match(text, match.end()) or _SCORED.search(left):
+    if not (dated or unlike or alone or _is_paired(left)) or _COUNTED.match(text, match.end()) or _SCORED.search(left):
         return match[0]
     return tag("DATE")
+
+
+def _is_paired(left: str) -> bool:
+    """Whether the pair before is a day: `labs 6/23 and 9/24`."""
+    pair = _PAIRED.search(left)
+    return (
+        pair is not None and int(pair["month"]) < 13 and int(pair["day"]) < 32 and (pair["lead"] in _ON or int(pair["day"]) not in _OUT_OF)
+    )
 
 
 def _two_days(match: re.Match[str]) -> str:

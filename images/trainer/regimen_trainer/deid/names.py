@@ -174,6 +174,17 @@ _NEW = tuple.__new__
 """Of a named tuple's ways the quickest: there is one for each word of each text."""
 
 
+def _words(text: str) -> list[_Word]:
+    words, end = list[_Word](), 0
+    for token in _TOKEN.findall(text):
+        # No letter lies between two tokens, so that the next place of its letters is its own.
+        start = text.find(token, end)
+        end = start + len(token)
+        bare, lower, weight = _seen(token)
+        words.append(_NEW(_Word, (bare, start, start + len(bare), lower, weight)))
+    return words
+
+
 def mentions(words: set[str], text: str) -> bool:
     """Whether a text may hold a name at all; cheap, for most texts hold none."""
     if not words.isdisjoint(sure_names()) or not words.isdisjoint(TITLES) or not words.isdisjoint(CALLINGS):
@@ -190,16 +201,12 @@ def _rouses(word: str) -> bool:
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Where names stand in a text, in order and apart."""
-    words = [
-        _NEW(_Word, (bare, start, start + len(bare), lower, weight))
-        for start, (bare, lower, weight) in ((match.start(), _seen(match[0])) for match in _TOKEN.finditer(text))
-    ]
+    words = _words(text)
     found, index, given = list[tuple[int, int]](), 0, given_names()
     while index < len(words):
-        _, _, _, lower, weight = word = words[index]
+        bare, _, _, lower, weight = words[index]
         if weight < 1 and (
-            word.text.islower()
-            or (weight < 0 and len(word.text) > 1 and lower not in given and not (index and words[index - 1].lower in TITLES))
+            bare.islower() or (weight < 0 and len(bare) > 1 and lower not in given and not (index and words[index - 1].lower in TITLES))
         ):
             index += 1
             continue

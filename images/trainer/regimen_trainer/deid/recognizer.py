@@ -22,20 +22,6 @@ Found = dict[str, int]
 """Removed identifiers counted by class."""
 
 
-class Recognizer(NamedTuple):
-    """`clean` gives the text without what it found, and counts that. Of `needs`, where there are any, one must be in the text as well."""
-
-    clean: Callable[[str, Found], str]
-    words: frozenset[str]
-    shapes: tuple[str, ...]
-    needs: tuple[str, ...]
-    amid: bool = False
-    """Whether a capital after a word that ends no sentence must be there."""
-
-
-AMID = re.compile(r"[^.!?\s]\s+[\"“'‘]?[A-Z]|[:=(][A-Z]|\s[-~–]\s?[A-Z]|\b(?:[Dd]rs?|Mrs?|Ms)\.\s")
-
-
 class Reading(NamedTuple):
     """What all recognizers ask of a text, found once: its lower-case words, itself in lower case, and that with its digits as 0."""
 
@@ -44,6 +30,22 @@ class Reading(NamedTuple):
     zeros: str
     signs: frozenset[str]
     """The characters of the latter."""
+
+
+class Recognizer(NamedTuple):
+    """`clean` gives the text without what it found, and counts that. Of `needs`, where there are any, one must be in the text as well."""
+
+    clean: Callable[[str, Found], str]
+    words: frozenset[str]
+    shapes: tuple[str, ...]
+    needs: tuple[str, ...]
+    gate: Callable[[Reading], bool] | None = None
+    """What else must be so of the text as it was."""
+    amid: bool = False
+    """Whether a capital after a word that ends no sentence must be there."""
+
+
+AMID = re.compile(r"[^.!?\s]\s+[\"“'‘]?[A-Z]|[:=(][A-Z]|\s[-~–]\s?[A-Z]|\b(?:[Dd]rs?|Mrs?|Ms)\.\s")
 
 
 def reading(text: str) -> Reading:
@@ -70,15 +72,16 @@ def recognizer(
     shapes: Iterable[str] = (),
     flags: int = re.IGNORECASE,
     needs: Iterable[str] = (),
-    first: str = "",
+    first: str | Callable[[str], object] = "",
     amid: bool = False,
+    gate: Callable[[Reading], bool] | None = None,
 ) -> Recognizer:
     """What looks like `looks` becomes a tag, or what `becomes` says: the match itself where it is none after all.
 
-    `first`: a cheaper pattern, without which the whole is not tried. `words`: lower-case cues. `shapes`: pieces of text in lower case, digits as 0. `needs`: pieces of text in lower case.
+    `first`: a cheaper pattern or question, without which the whole is not tried. `words`: lower-case cues. `shapes`: pieces of text in lower case, digits as 0. `needs`: pieces of text in lower case.
     """
     pattern, kept = re.compile(looks, flags), tag(name)
-    hint = re.compile(first, flags) if first else None
+    hint = (re.compile(first, flags).search if isinstance(first, str) else first) if first else None
 
     def clean(text: str, found: Found) -> str:
         def replaced(match: re.Match[str]) -> str:
@@ -87,9 +90,11 @@ def recognizer(
                 found[name] = found.get(name, 0) + 1
             return result
 
-        return text if hint and not hint.search(text) else pattern.sub(replaced, text)
+        return text if hint and not hint(text) else pattern.sub(replaced, text)
 
-    return Recognizer(clean, frozenset(words.split()), tuple(shapes), (_DIGIT,) if set("0123456789") <= set(needs) else tuple(needs), amid)
+    return Recognizer(
+        clean, frozenset(words.split()), tuple(shapes), (_DIGIT,) if set("0123456789") <= set(needs) else tuple(needs), gate, amid
+    )
 
 
 class Cues:
@@ -134,7 +139,7 @@ class Cues:
         while tried:
             entry = self._recognizers[(tried & -tried).bit_length() - 1]
             tried &= tried - 1
-            if not entry.needs or _any_in(entry.needs, lower):
+            if (not entry.needs or _any_in(entry.needs, lower)) and (entry.gate is None or entry.gate(seen)):
                 found.append(entry)
         return found
 

@@ -9,7 +9,7 @@ import re
 from regimen_trainer.deid.grounds import GENERIC, clinical
 from regimen_trainer.deid.lexicon import english, family_names, is_known, is_misspelt, medical_words, places, word_counts
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
-from regimen_trainer.deid.recognizer import BEFORE, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, Reading, recognizer, tag, word_set
 
 _SIDES = word_set(
     "north south east west upper lower new old main northeast northwest southeast southwest northern southern eastern western central high mile short greater downtown inner outer"
@@ -129,6 +129,12 @@ _SHORT = re.compile(r"^(st|ft|mt)\.? ")
 _LONG = {"st": "saint ", "ft": "fort ", "mt": "mount "}
 
 
+def _any_several(seen: Reading) -> bool:
+    """Whether a text may hold a city of two words or more."""
+    first = places().several_by_first
+    return any(city in seen.lower for word in first.keys() & seen.words for city in first[word])
+
+
 def _small_city(match: re.Match[str]) -> str:
     """The longest city of two words or more in small letters, none of them one that sentences are made of."""
     words = match["city"].split(" ")
@@ -229,7 +235,7 @@ STREETS = (
 """Before the names, which would take a part of these."""
 VENUES = (
     recognizer("PLACE", r"(?:\b(?:Motel|Super|Studio|Area|Pier|Terminal|Precinct|Lodge|Post)\s\d{1,3}|\b7-Eleven)\b", words="motel super studio area pier terminal precinct lodge post eleven", flags=0),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0, gate=_any_several),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|on|of)\s(?:the\s)?)(?P<own>[a-z'’]{4,}(?:\s[a-z'’]{4,})?)\s(?:(?:community|regional|memorial|general|county)\s)*(?:hospital|medical\scenter|island|hill|stadium|beach|falls|park|high\sschool|middle\sschool|elementary|college|university|nursing\shome|church|airport|bridge|river|lake|rehab|hospice|neighborhood|reservation)\b", _small_house, words="hospital center island hill stadium beach falls park school elementary college university home church airport bridge river lake rehab hospice neighborhood reservation", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|of)\s)(?:saint|st\.?|mount|mt\.?)\s(?P<own>[a-z]{3,}(?:['’]s)?)\b(?:\s(?:hospital|medical\scenter|general|church|elementary|high\sschool))?", _small_saint, words="saint st mount mt", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|outside|visiting|to|at)\s)(?P<own>[a-z]{5,})(?=[.,;]|$|\s(?:on|in|for|by|with|and|today|yesterday|this|last|to|at|since|when|where|requested|ed|er|hospital|clinic)\b)(?!\s\d)", _small_stranger, words="in from near outside visiting to at", flags=0),
