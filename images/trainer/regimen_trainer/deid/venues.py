@@ -5,6 +5,7 @@ Tried after `grounds`, for what that leaves.
 """
 
 import re
+from functools import lru_cache
 
 from regimen_trainer.deid.grounds import GENERIC, clinical
 from regimen_trainer.deid.lexicon import english, family_names, is_known, is_misspelt, medical_words, places, word_counts
@@ -177,12 +178,18 @@ def _small_saint(match: re.Match[str]) -> str:
     )
 
 
+@lru_cache(maxsize=100_000)
+def _is_stranger(own: str) -> bool:
+    strange = len(own) > 4 and not is_known(own) and not is_misspelt(own) and own not in medical_words()
+    return strange and (own not in word_counts() or own in places().every)
+
+
+def _any_stranger(seen: Reading) -> bool:
+    return any(map(_is_stranger, seen.words))
+
+
 def _small_stranger(match: re.Match[str]) -> str:
-    own = match["own"]
-    strange = (
-        not is_known(own) and not is_misspelt(own) and own not in medical_words() and (own not in word_counts() or own in places().every)
-    )
-    return match["lead"] + tag("PLACE") if strange else match[0]
+    return match["lead"] + tag("PLACE") if _is_stranger(match["own"]) else match[0]
 
 
 def _initial_small(match: re.Match[str]) -> str:
@@ -238,7 +245,7 @@ VENUES = (
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0, gate=_any_several),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|on|of)\s(?:the\s)?)(?P<own>[a-z'’]{4,}(?:\s[a-z'’]{4,})?)\s(?:(?:community|regional|memorial|general|county)\s)*(?:hospital|medical\scenter|island|hill|stadium|beach|falls|park|high\sschool|middle\sschool|elementary|college|university|nursing\shome|church|airport|bridge|river|lake|rehab|hospice|neighborhood|reservation)\b", _small_house, words="hospital center island hill stadium beach falls park school elementary college university home church airport bridge river lake rehab hospice neighborhood reservation", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|of)\s)(?:saint|st\.?|mount|mt\.?)\s(?P<own>[a-z]{3,}(?:['’]s)?)\b(?:\s(?:hospital|medical\scenter|general|church|elementary|high\sschool))?", _small_saint, words="saint st mount mt", flags=0),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|outside|visiting|to|at)\s)(?P<own>[a-z]{5,})(?=[.,;]|$|\s(?:on|in|for|by|with|and|today|yesterday|this|last|to|at|since|when|where|requested|ed|er|hospital|clinic)\b)(?!\s\d)", _small_stranger, words="in from near outside visiting to at", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|outside|visiting|to|at)\s)(?P<own>[a-z]{5,})(?=[.,;]|$|\s(?:on|in|for|by|with|and|today|yesterday|this|last|to|at|since|when|where|requested|ed|er|hospital|clinic)\b)(?!\s\d)", _small_stranger, words="in from near outside visiting to at", flags=0, gate=_any_stranger),
     recognizer("PLACE", rf"(?P<lead>(?<![A-Za-z])(?i:{_LABELS})\s*(?:[:=]|-\s)\s*(?:the\s)?)(?P<own>[A-Z][\w.'’&-]*(?:\s(?:of\s|de\s|at\s|the\s|and\s)?(?:[A-Z][\w.'’&-]*|\d{{1,3}}\b)){{0,4}})(?!:)", _label, words=re.sub(r"[^a-z]+", " ", _LABELS.replace(r"\s", " ")).replace(" of ", " "), needs=(":", "=", "- "), flags=0, amid=True),
     recognizer("PLACE", r"(?P<lead>\b(?i:birthplace|hometown)\s(?:is\s|was\s|of\s)?)(?P<own>[A-Z][\w'’]+(?:\s[A-Z][\w'’]+){0,2})", lambda match: match["lead"] + tag("PLACE"), words="birthplace hometown", flags=0, amid=True),
     recognizer("PLACE", rf"\b{_STATES}\s(?:State(?!\s(?:Hospital|law|Police|Medicaid|Board|Department|of|Trooper))|Tech|A&M)\b(?:\sUniversity)?|\b(?:University|College)\sof\s(?:the\s)?[A-Z]\w+(?:\s[A-Z]\w+)?", words="state tech university college a", flags=0, amid=True),
