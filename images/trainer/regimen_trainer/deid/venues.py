@@ -46,6 +46,8 @@ def _named(name: str, amid: bool) -> bool:
     lower = name.lower()
     if lower in places().every:
         return lower not in PROTECTED and not (len(own) == 1 and " " not in lower and own[0] in EPONYMS)
+    if len(_WORDS.findall(name)) > 1 and not _DENOMINATIONS.isdisjoint(own):
+        return True
     if all(word in PROTECTED for word in own):
         return False
     strange = [word for word in own if not is_known(word)]
@@ -54,8 +56,6 @@ def _named(name: str, amid: bool) -> bool:
     several = len(_WORDS.findall(name)) > 1
     if not several:
         return amid and not _is_medicine(own[0]) and own[0] not in PROTECTED and own[0] not in EPONYMS and len(own[0]) > 3
-    if several and not _DENOMINATIONS.isdisjoint(own):
-        return True
     kept = [word for word in own if not _is_medicine(word) and word not in PROTECTED]
     return bool(kept) and len(kept) * 2 >= len(own) and (len(kept) > 1 or kept[0] in family_names() or kept[0] in places().every)
 
@@ -112,7 +112,7 @@ def _crossing(match: re.Match[str]) -> str:
         or (_is_medicine(word) and word not in family_names())
         or word in PROTECTED - {"washington", "virginia", "georgia", "california", "may", "august"}
         for word in words
-        if word != "and"
+        if word != "and" and word not in _ORDINALS
     ):
         return match[0]
     return match["lead"] + tag("ADDRESS")
@@ -242,7 +242,7 @@ STREETS = (
 """Before the names, which would take a part of these."""
 VENUES = (
     recognizer("PLACE", r"(?:\b(?:Motel|Super|Studio|Area|Pier|Terminal|Precinct|Lodge|Post)\s\d{1,3}|\b7-Eleven)\b", words="motel super studio area pier terminal precinct lodge post eleven", flags=0),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0, gate=_any_several),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:of\s)?(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0, gate=_any_several),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|on|of)\s(?:the\s)?)(?P<own>[a-z'’]{4,}(?:\s[a-z'’]{4,})?)\s(?:(?:community|regional|memorial|general|county)\s)*(?:hospital|medical\scenter|island|hill|stadium|beach|falls|park|high\sschool|middle\sschool|elementary|college|university|nursing\shome|church|airport|bridge|river|lake|rehab|hospice|neighborhood|reservation)\b", _small_house, words="hospital center island hill stadium beach falls park school elementary college university home church airport bridge river lake rehab hospice neighborhood reservation", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|of)\s)(?:saint|st\.?|mount|mt\.?)\s(?P<own>[a-z]{3,}(?:['’]s)?)\b(?:\s(?:hospital|medical\scenter|general|church|elementary|high\sschool))?", _small_saint, words="saint st mount mt", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|outside|visiting|to|at)\s)(?P<own>[a-z]{5,})(?=[.,;]|$|\s(?:on|in|for|by|with|and|today|yesterday|this|last|to|at|since|when|where|requested|ed|er|hospital|clinic)\b)(?!\s\d)", _small_stranger, words="in from near outside visiting to at", flags=0, gate=_any_stranger),
