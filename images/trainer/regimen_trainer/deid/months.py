@@ -149,6 +149,7 @@ JOINED = recognizer(
     lambda match: match["year"] if len(match["year"]) == 4 else tag("DATE"),
     words=" ".join(_WORDS),
     needs=("/", "."),
+    first=r"[a-z][/.]\d",
 )
 """Jul/27/59."""
 MISSPELT = recognizer(

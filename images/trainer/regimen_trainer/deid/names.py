@@ -202,13 +202,12 @@ def _rouses(word: str) -> bool:
 def spans(text: str) -> list[tuple[int, int]]:
     """Where names stand in a text, in order and apart."""
     words = _words(text)
-    found, index, given = list[tuple[int, int]](), 0, given_names()
-    while index < len(words):
-        bare, _, _, lower, weight = words[index]
-        if weight < 1 and (
-            bare.islower() or (weight < 0 and len(bare) > 1 and lower not in given and not (index and words[index - 1].lower in TITLES))
+    found, last, given = list[tuple[int, int]](), 0, given_names()
+    for index in [at for at, word in enumerate(words) if word[4] > 0 or not word[0].islower()]:
+        word = words[index]
+        if index < last or (
+            word.weight < 0 and len(word.text) > 1 and word.lower not in given and not (index and words[index - 1].lower in TITLES)
         ):
-            index += 1
             continue
         end = _run(words, index, text)
         if end > index and _judge(words, index, end, text):
@@ -217,7 +216,7 @@ def spans(text: str) -> list[tuple[int, int]]:
                 first -= 1
             end += end < len(words) and _belongs(words[end - 1], words[end], text)
             found.append((words[first].start, words[end - 1].end))
-        index = max(end, index + 1)
+        last = max(end, index + 1)
     return found
 
 

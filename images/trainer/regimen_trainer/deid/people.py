@@ -252,7 +252,7 @@ PEOPLE = (
         words=_ROLE_WORDS,
         flags=0,
     ),
-    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?))(?P<name>[A-Z][A-Za-z'’-]{2,}),?\s[A-Z]\.?(?=\s*(?:\n|$|[,;]|\sMD))", lambda match: match["lead"] + tag("NAME") if match["name"].lower() in family_names() and match["name"].lower() not in PROTECTED and match["name"].lower() not in ("vitamin", "type", "grade", "hepatitis") else match[0], flags=0),
+    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?))(?P<name>[A-Z][A-Za-z'’-]{2,}),?\s[A-Z]\.?(?=\s*(?:\n|$|[,;]|\sMD))", lambda match: match["lead"] + tag("NAME") if match["name"].lower() in family_names() and match["name"].lower() not in PROTECTED and match["name"].lower() not in ("vitamin", "type", "grade", "hepatitis") else match[0], flags=0, first=r"\s[A-Z]\.?\s*(?:\n|$|[,;]|\sMD)"),
     recognizer("NAME", r"(?P<lead>)(?<![\w/])(?P<name>[a-z]{2,3})(?=/(?:rn|md|lpn|np|cna|pa)\b)|(?P<other>\b(?:signed|initials|initialed\sby|by):?\s)[a-z]{2}(?=[.,;\n]|$)(?<!\sus|\sit|\sme|\spt|\sot|\srn|\smd|\siv|\spo|\sim|\sct)", lambda match: match[0] if (match["name"] or "") in _NOT_INITIALS else (match["other"] or "") + tag("NAME"), words="rn md lpn np cna pa signed initials by", flags=0),
     recognizer("NAME", r"(?<![\w'’])(?:[odnm]['’](?!clock)[a-z]{4,}|[NMD]['’][A-Z][a-z]{2,}|(?:al|el)-[A-Za-z][a-z]{2,})(?<!['’]s)", lambda match: match[0] if is_known(match[0].lower()) else tag("NAME"), flags=0, words="o d n m al el"),
     recognizer(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _WORD = re.compile(r"[a-z]+")
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 MANY_COLONS, MANY_HYPHENS = "\x00::", "\x00--"
 """Shapes of texts with more than two colons, or more than three hyphens."""
@@ -28,6 +29,8 @@ class Reading(NamedTuple):
     words: set[str]
     lower: str
     zeros: str
+    bones: str
+    """The latter without its letters a to z: what has none stands in it too."""
     signs: frozenset[str]
     """The characters of the latter."""
 
@@ -50,10 +53,13 @@ AMID = re.compile(r"[^.!?\s]\s+[\"“'‘]?[A-Z]|[:=(][A-Z]|\s[-~–]\s?[A-Z]|\b
 
 def reading(text: str) -> Reading:
     lower = text.lower()
-    zeros = lower.encode("utf-8", "surrogatepass").translate(_ZEROS).decode("utf-8", "surrogatepass")
+    encoded = lower.encode("utf-8", "surrogatepass")
+    zeros = encoded.translate(_ZEROS).decode("utf-8", "surrogatepass")
+    bones = encoded.translate(_ZEROS, _LETTERS).decode("utf-8", "surrogatepass")
     digit = _DIGIT if "0" in zeros else ""
-    zeros += MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
-    return Reading(words_of(lower), lower + digit, zeros, frozenset(zeros))
+    many = MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
+    zeros, bones = zeros + many, bones + many
+    return Reading(words_of(lower), lower + digit, zeros, bones, frozenset(zeros))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -113,22 +119,24 @@ class Cues:
                 self._by_word[word] = self._by_word.get(word, 0) | bit
             for shape in entry.shapes:
                 by_shape[shape] = by_shape.get(shape, 0) | bit
-        self._by_signs: dict[frozenset[str], dict[Callable[[str], object], list[tuple[str, int]]]] = {}
+        self._by_signs: dict[frozenset[str], dict[Callable[[str], object], list[tuple[str, int, bool]]]] = {}
         for shape, bits in by_shape.items():
             part = next(part for part in PARTS if part.search(shape))
-            self._by_signs.setdefault(frozenset(shape) - _PLAIN, {}).setdefault(part.search, []).append((shape, bits))
+            self._by_signs.setdefault(frozenset(shape) - _PLAIN, {}).setdefault(part.search, []).append(
+                (shape, bits, re.search("[a-z]", shape) is not None)
+            )
 
     def of(self, seen: Reading, amid: bool = True) -> list[Recognizer]:
         """In their order. `amid`: whether the text as it is now has a capital amid a sentence."""
-        tried, by_word, zeros = self._always, self._by_word, seen.zeros
+        tried, by_word, zeros, bones = self._always, self._by_word, seen.zeros, seen.bones
         for word in by_word.keys() & seen.words:
             tried |= by_word[word]
         for signs, parts in self._by_signs.items():
             if signs <= seen.signs:
                 for part, shapes in parts.items():
                     if len(shapes) == 1 or part(zeros):
-                        for shape, bits in shapes:
-                            if shape in zeros:
+                        for shape, bits, lettered in shapes:
+                            if bits & ~tried and (lettered or shape in bones) and shape in zeros:
                                 tried |= bits
         if not amid:
             tried &= ~self._amid
