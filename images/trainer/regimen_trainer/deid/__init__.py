@@ -33,8 +33,25 @@ from regimen_trainer.deid.tags import hidden, shown
 
 __all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
 EARLY = (
-    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.JOINED, months.MONTHS, months.MISSPELT, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *addresses.ADDRESSES, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *venues.STREETS, *numbers.UNLABELLED, *codes.CODES,
-)  # fmt: skip
+    *numbers.FORMS,
+    spoken.SPOKEN,
+    *dates.BIRTHS,
+    labels.LABELLED,
+    months.JOINED,
+    months.MONTHS,
+    months.MISSPELT,
+    *dates.DATES,
+    *days.DAYS,
+    *dates.AGES,
+    *names.LABELLED,
+    *addresses.ADDRESSES,
+    *grounds.FIRST,
+    *geography.GEOGRAPHY,
+    *grounds.GROUNDS,
+    *venues.STREETS,
+    *numbers.UNLABELLED,
+    *codes.CODES,
+)
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
 
 LATER = (*grounds.TOWARDS, *people.PEOPLE, *bearers.BEARERS, *venues.VENUES)

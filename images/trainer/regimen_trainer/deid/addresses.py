@@ -51,17 +51,64 @@ ADDRESSES = (
         needs=("0", *"123456789"),
         flags=0,
     ),
-    recognizer("ADDRESS", r"\b(?:P\.?\s?O\.?\s?(?:drawer|bag)|PMB|general\sdelivery)\s?#?\d*\b", words="drawer bag pmb delivery"),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:precinct|school\sdistrict|fire\sdistrict|(?:fire|police)\sstation|engine|ladder|parish\sno)\.?\s(?:number\s|no\.?\s|#)?)\d{1,4}\b", _cleared, words="precinct district station engine ladder parish"),
-    recognizer("ZIP", r"(?P<lead>\b(?:postal\scode|post\s?code)(?:\sis)?[\s:]+)[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{1,2}\d?\b", lambda match: match["lead"] + "[ZIP 000]", words="postal postcode post"),
-    recognizer("ADDRESS", r"(?P<lead>\bc/o\s)(?:[A-Z][\w'’]+\s){1,3}(?:House|Home|Center|Shelter)\b", _cleared, words="o", flags=0),
-)  # fmt: skip
+    recognizer(
+        "ADDRESS",
+        r"\b(?:P\.?\s?O\.?\s?(?:drawer|bag)|PMB|general\sdelivery)\s?#?\d*\b",
+        words="drawer bag pmb delivery",
+    ),
+    recognizer(
+        "ADDRESS",
+        r"(?P<lead>\b(?:precinct|school\sdistrict|fire\sdistrict|(?:fire|police)\sstation|engine|ladder|parish\sno)\.?\s(?:number\s|no\.?\s|#)?)\d{1,4}\b",
+        _cleared,
+        words="precinct district station engine ladder parish",
+    ),
+    recognizer(
+        "ZIP",
+        r"(?P<lead>\b(?:postal\scode|post\s?code)(?:\sis)?[\s:]+)[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{1,2}\d?\b",
+        lambda match: match["lead"] + "[ZIP 000]",
+        words="postal postcode post",
+    ),
+    recognizer(
+        "ADDRESS",
+        r"(?P<lead>\bc/o\s)(?:[A-Z][\w'’]+\s){1,3}(?:House|Home|Center|Shelter)\b",
+        _cleared,
+        words="o",
+        flags=0,
+    ),
+)
 _WHERE = r"(?:lives?\s(?:at|on|in)|living\sat|resid(?:es|ing)\sat|stay(?:s|ing)\sat|address(?:\s(?:is|of|on\sfile\sis))?:?|home:?|to|at|is)"
 BESIDE = (
-    recognizer("ADDRESS", rf"(?P<lead>\b(?i:{_WHERE})\s)(?:\d{{1,6}}[A-Z]?|{_SAID}(?:[\s-]{_SAID}){{0,3}})(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?\[(?:ADDRESS|PLACE|NAME|ORGANIZATION)\](?!\s(?:years|mg|times))", _cleared, flags=0, needs=(NUMBERED,)),
-    recognizer("ADDRESS", rf"\[ADDRESS\](?:\s(?:de|del|la|of)(?:\s\w+)?)?(?:,?\s(?:{ENDINGS}|{_SIDE})\b(?!'))+\.?|\[(?:CODE|ADDRESS)\]\s(?:\d/)?\[ADDRESS\]|\b\d{{1,6}}\s1/\[ADDRESS\]|(?<![\w.,/])\d{{1,6}}\s\[ADDRESS\](?:\s{_SIDE}\b)?", flags=0, needs=("[address]",)),
-    recognizer("ADDRESS", r"(?P<lead>\[(?:ADDRESS|PLACE)\],?\s(?:number|no\.?|#|house|apt|apartment|unit)\s?)\d{1,6}[A-Z]?\b", _cleared, needs=("[address]", "[place]")),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:room|unit|space|dorm|ward|lot|trailer|cabin|apt)\s#?)\d{1,4}[A-Za-z]?(?:st|nd|rd|th)?(?=,?\s(?:(?:at|of|in)\s)?(?:the\s)?(?:\[(?:PLACE|ADDRESS|NAME|ORGANIZATION)\]|[A-Z]\w+\sHall))", _cleared, words="room unit space dorm ward lot trailer cabin apt"),
-    recognizer("ADDRESS", r"(?P<lead>\[(?:NAME|PLACE)\]\s)Hall(?:\s\d{1,4})?\b", _cleared, flags=0, words="hall"),
-)  # fmt: skip
+    recognizer(
+        "ADDRESS",
+        rf"(?P<lead>\b(?i:{_WHERE})\s)(?:\d{{1,6}}[A-Z]?|{_SAID}(?:[\s-]{_SAID}){{0,3}})(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?\[(?:ADDRESS|PLACE|NAME|ORGANIZATION)\](?!\s(?:years|mg|times))",
+        _cleared,
+        flags=0,
+        needs=(NUMBERED,),
+    ),
+    recognizer(
+        "ADDRESS",
+        rf"\[ADDRESS\](?:\s(?:de|del|la|of)(?:\s\w+)?)?(?:,?\s(?:{ENDINGS}|{_SIDE})\b(?!'))+\.?|\[(?:CODE|ADDRESS)\]\s(?:\d/)?\[ADDRESS\]|\b\d{{1,6}}\s1/\[ADDRESS\]|(?<![\w.,/])\d{{1,6}}\s\[ADDRESS\](?:\s{_SIDE}\b)?",
+        flags=0,
+        needs=("[address]",),
+    ),
+    recognizer(
+        "ADDRESS",
+        r"(?P<lead>\[(?:ADDRESS|PLACE)\],?\s(?:number|no\.?|#|house|apt|apartment|unit)\s?)\d{1,6}[A-Z]?\b",
+        _cleared,
+        needs=("[address]", "[place]"),
+    ),
+    recognizer(
+        "ADDRESS",
+        r"(?P<lead>\b(?:room|unit|space|dorm|ward|lot|trailer|cabin|apt)\s#?)\d{1,4}[A-Za-z]?(?:st|nd|rd|th)?(?=,?\s(?:(?:at|of|in)\s)?(?:the\s)?(?:\[(?:PLACE|ADDRESS|NAME|ORGANIZATION)\]|[A-Z]\w+\sHall))",
+        _cleared,
+        words="room unit space dorm ward lot trailer cabin apt",
+    ),
+    recognizer(
+        "ADDRESS",
+        r"(?P<lead>\[(?:NAME|PLACE)\]\s)Hall(?:\s\d{1,4})?\b",
+        _cleared,
+        flags=0,
+        words="hall",
+    ),
+)
 """Only where a name or a place has been found."""

@@ -106,7 +106,7 @@ _DEALS = (
     r"from|per|d/w|w/|without|but|because|that|when|while|and|of|to|see|tell|let|remind|notify|contact|consult|helps|helped|raising|adopted|babysits|visits|visited|married|divorced|dating|loves|named"
 )
 _DEALERS = frozenset(re.findall(r"[a-z/]+", _DEALS.replace("\\s", " "))) | word_set(
-    "brought accompanied off up raised prescribed ordered managed treated examined reassured counseled counselled greeted in today here with from to of consults consulted consultant dr drs"
+    "brought accompanied dropped picked off up raised prescribed ordered managed treated examined reassured counseled counselled greeted in today here with from to of consults consulted consultant dr drs"
 )
 """The last words of what deals with somebody."""
 _RAISED = re.compile(r"[\s:][A-Z]")
@@ -133,26 +133,155 @@ BEARERS = (
         "NAME",
         rf"(?P<lead>(?<=[a-z]\s)(?:{_DEALS})\s|\b(?i:{'|'.join(sorted(set(_DEALS.split('|')) - {'by', 'about', 'if', 'as', 'for', 'with', 'from', 'per', 'without', 'but', 'because', 'that', 'when', 'while', 'and', 'of', 'to', 'let', 'consult'}))}|seen\sby|followed\sby|(?:brought|accompanied|dropped\soff|picked\sup|raised|prescribed|ordered|managed|treated|examined|reassured|counseled|counselled|greeted)(?:\s(?:in|today|here))?(?:\sby)?|staying\swith|lives\swith|divorced\sfrom|married\sto|widow\sof|son\sof|mother\sof|wife\sof|consult(?:s|ed|ant)?:?|assisted\sby|performed\sby)[\s:]+(?:dr\.?\s|drs\.?\s)?)(?P<name>(?:[A-Z]\.\s)?{_CAP}(?:\s{_CAP})?)(?!\w)(?!\s?:)",
         _dealt,
-        words="brought accompanied dropped picked raised prescribed ordered managed treated examined reassured counseled counselled greeted by sees seeing saw page paged paging misses missed missing met told asked ask asks called calling about if plaintiff defendant decedent witness claimant applicant insured driver passenger as for with from per d w without but because that when while and of to see tell let remind notify contact consult consults consulted consultant helps helped raising adopted babysits visits visited married divorced dating loves named",
-        flags=0, amid=True, first=_dealing),
-    recognizer("NAME", r"(?P<lead>\b(?:as|by|for|with|from|to|of|is|was|named)\s|:\s)(?P<name>[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z'’]{2,}(?:-[A-Z][a-z]+)?)(?!\w)", lambda match: match["lead"] + tag("NAME") if anybody(re.split(r"[\s.]+", match["name"])[-1]) else match[0], words="as by for with from to of is was named", first=r"[A-Z]\.\s?[A-Z]", flags=0, amid=True),
-    recognizer("NAME", r"(?P<lead>(?i:dictated|transcribed|typed|signed|reviewed|entered|scribed)(?:\sby)?:?\s)(?P<name>[A-Z]\.?[A-Z]\.?(?:[A-Z]\.?)?)(?=/)|(?P<end>\A|\n|\.\s+)(?P<both>[A-Z]{2,3}[/:][a-z]{2,3})(?=\s*(?:\n|$))", lambda match: (match["lead"] + tag("NAME")) if match["name"] else match["end"] + tag("NAME"), shapes=("/", ":"), first=r"[A-Z]\.?[/:][A-Za-z]{2,3}", flags=0),
-    recognizer("NAME", r"(?P<lead>\b(?:[Hh]er|[Hh]is|[Tt]heir|[Mm]y|[Oo]ur)\s|\b(?i:called|named|nickname(?:d|\sis)?|goes\sby|known\sas|answers\sto|likes\sto\sbe\scalled|prefers)\s[\"“'‘]?)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[\"”'’]?(?:\s(?:is|was|has|says|called|and|came|at|to|by|with|will)\b|[.,;\"”]|$))", lambda match: match["lead"] + tag("NAME") if given(match["name"].split("-")[0]) else match[0], words="her his their my our called named nickname nicknamed nicknames goes known answers likes prefers", flags=0, amid=True),
-    recognizer("NAME", rf"(?P<lead>\A|[.!?\n]\s*|\b(?:siblings|and|for|with|of|seen|is)\s)(?P<name>{_CAP})(?=,\s(?:age\s|aged\s)?\d{{1,2}}\b(?!\s?(?:mg|ml|%))|\s\(\d{{1,2}}\))", lambda match: match["lead"] + tag("NAME") if given(match["name"]) else match[0], words="age aged", shapes=(", 0", "(0"), flags=0, first=r"(?<=\w)(?:,\s(?:aged?\s)?\d|\s\(\d)"),
-    recognizer("NAME", r"(?P<lead>\b(?i:pt|patient|patient['’]s|pt['’]s)\s)(?P<name>[A-Z](?:\.\s?)?[A-Z](?:\.?\s?[A-Z])?)(?=\.?\s(?:seen|tolerated|presents|reports|called|states|denies|came|returns)\b)|(?P<other>\b(?i:initials|initialed(?:\sby)?)[\s:(]+)[A-Z]\.?\s?[A-Z](?:\.?\s?[A-Z])?\b|(?P<title>\b(?:Dr|Mr|Mrs|Ms|Drs)\.?\s)[A-Z]{2,3}\b(?=\.?(?:\s[a-z]|[,;]|$))|(?P<dash>(?:\n|\s)[-~–]\s?)[A-Z]{2,3}(?=\.?\s*(?:\n|$))", lambda match: match[0] if re.sub(r"\W", "", match["name"] or "").lower() in _ABBREVIATED else (match["lead"] or match["other"] or match["title"] or match["dash"]) + tag("NAME"), words="pt patient s initials initialed dr mr mrs ms drs", shapes=("-", "~", "–"), flags=0, amid=True),
-    recognizer("NAME", rf"(?P<lead>\b(?:calls?|called)\s(?:him|her|them|me)\s|\b(?i:buddy|infant|little|poor|fellow|dpoa|poa|hcp|derm|cards|renal|neuro|tech|ma|rt|cna|np|pa|rn|judge|intern|resident|sister[\s-]in[\s-]law|brother[\s-]in[\s-]law|step-?dad|step-?mom|significant\sother|so|officer|trooper|deputy|sergeant|coach|chaplain|grandkids|grandson|old)[\s:(]+)(?P<name>{_CAP}(?:\s{_CAP})?)(?!\w|\s[A-Z])", lambda match: match["lead"] + tag("NAME") if all(map(anybody, match["name"].split())) and not clinical([match["name"].split()[-1].lower()]) else match[0], words="call calls called buddy infant little poor fellow dpoa poa hcp derm cards renal neuro tech ma rt cna np pa rn judge intern resident law dad mom stepdad stepmom significant so grandkids grandson old officer trooper deputy sergeant coach chaplain", flags=0, amid=True),
-    recognizer("NAME", rf"(?P<lead>\b[Tt]he\s)(?P<name>{_CAP})(?=\s(?:family|twins|brothers|sisters|girls|boys|kids|household|residence)\b)", lambda match: match["lead"] + tag("NAME") if anybody(match["name"]) else match[0], words="family twins brothers sisters girls boys kids household residence", flags=0, amid=True),
-    recognizer("NAME", rf"(?P<lead>\A|[\n:;,(]\s*|\b[a-z/]+\s)(?P<name>[A-Z]\.\s?(?:[A-Z]\.\s?)?{_CAP})(?=\s(?:DOB|MRN|is|was|has|and|MD|DO|RN|PA|NP|from)\b|['’]s|[,.;)]|$)", lambda match: match["lead"] + tag("NAME") if anybody(re.split(r"[\s.]+", match["name"])[-1]) else match[0], first=r"[A-Z]\.\s?[A-Z]", flags=0),
-    recognizer("NAME", rf"(?P<lead>(?:^|[.!?\n]\s*))(?P<name>{_CAP})(?=['’]s\s[a-z]+|\s(?:weighs|was\sa\sno[ -]show|called|calls|needs|refuses|refused|returns|underwent|continues|has|presents|c/o|and\sI\s|wants|cries|cried|slept|eats|ate|drank|walked|fell|vomited|tolerated|did|does|takes|took|stopped|started|would|thinks|got|went|here|to\sfollow|lives|works|sees|likes|hates)\b)", lambda match: match["lead"] + tag("NAME") if given(match["name"]) and not clinical([match["name"].lower()]) else match[0], words="s weighs has returns underwent continues presents c and was called calls needs refuses refused wants cries cried slept eats ate drank walked fell vomited tolerated did does takes took stopped started would thinks got went here to lives works sees likes hates", flags=0),
-    recognizer("NAME", r"(?P<lead>\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear|[Mm]orning|[Aa]fternoon|[Ee]vening|you|[Tt]hanks|[Tt]hank\syou|[Oo]kay|[Ww]ell|[Yy]es|[Nn]o|[Ss]orry|[Rr]ight),\s|\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear)\s)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[?!.,:]|$)", lambda match: match["lead"] + tag("NAME") if given(match["name"]) else match[0], words="hello hi hey dear morning afternoon evening you thanks okay well yes no sorry right", flags=0, amid=True),
-)  # fmt: skip
+        words=" ".join(re.findall(r"[a-z]+", " ".join(sorted(_DEALERS)))),
+        flags=0,
+        amid=True,
+        first=_dealing,
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>\b(?:as|by|for|with|from|to|of|is|was|named)\s|:\s)(?P<name>[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z'’]{2,}(?:-[A-Z][a-z]+)?)(?!\w)",
+        lambda match: match["lead"] + tag("NAME") if anybody(re.split(r"[\s.]+", match["name"])[-1]) else match[0],
+        words="as by for with from to of is was named",
+        first=r"[A-Z]\.\s?[A-Z]",
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>(?i:dictated|transcribed|typed|signed|reviewed|entered|scribed)(?:\sby)?:?\s)(?P<name>[A-Z]\.?[A-Z]\.?(?:[A-Z]\.?)?)(?=/)|(?P<end>\A|\n|\.\s+)(?P<both>[A-Z]{2,3}[/:][a-z]{2,3})(?=\s*(?:\n|$))",
+        lambda match: (match["lead"] + tag("NAME")) if match["name"] else match["end"] + tag("NAME"),
+        shapes=("/", ":"),
+        first=r"[A-Z]\.?[/:][A-Za-z]{2,3}",
+        flags=0,
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>\b(?:[Hh]er|[Hh]is|[Tt]heir|[Mm]y|[Oo]ur)\s|\b(?i:called|named|nickname(?:d|\sis)?|goes\sby|known\sas|answers\sto|likes\sto\sbe\scalled|prefers)\s[\"“'‘]?)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[\"”'’]?(?:\s(?:is|was|has|says|called|and|came|at|to|by|with|will)\b|[.,;\"”]|$))",
+        lambda match: match["lead"] + tag("NAME") if given(match["name"].split("-")[0]) else match[0],
+        words="her his their my our called named nickname nicknamed nicknames goes known answers likes prefers",
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "NAME",
+        rf"(?P<lead>\A|[.!?\n]\s*|\b(?:siblings|and|for|with|of|seen|is)\s)(?P<name>{_CAP})(?=,\s(?:age\s|aged\s)?\d{{1,2}}\b(?!\s?(?:mg|ml|%))|\s\(\d{{1,2}}\))",
+        lambda match: match["lead"] + tag("NAME") if given(match["name"]) else match[0],
+        words="age aged",
+        shapes=(", 0", "(0"),
+        flags=0,
+        first=r"(?<=\w)(?:,\s(?:aged?\s)?\d|\s\(\d)",
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>\b(?i:pt|patient|patient['’]s|pt['’]s)\s)(?P<name>[A-Z](?:\.\s?)?[A-Z](?:\.?\s?[A-Z])?)(?=\.?\s(?:seen|tolerated|presents|reports|called|states|denies|came|returns)\b)|(?P<other>\b(?i:initials|initialed(?:\sby)?)[\s:(]+)[A-Z]\.?\s?[A-Z](?:\.?\s?[A-Z])?\b|(?P<title>\b(?:Dr|Mr|Mrs|Ms|Drs)\.?\s)[A-Z]{2,3}\b(?=\.?(?:\s[a-z]|[,;]|$))|(?P<dash>(?:\n|\s)[-~–]\s?)[A-Z]{2,3}(?=\.?\s*(?:\n|$))",
+        lambda match: (
+            match[0]
+            if re.sub(r"\W", "", match["name"] or "").lower() in _ABBREVIATED
+            else (match["lead"] or match["other"] or match["title"] or match["dash"]) + tag("NAME")
+        ),
+        words="pt patient s initials initialed dr mr mrs ms drs",
+        shapes=("-", "~", "–"),
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "NAME",
+        rf"(?P<lead>\b(?:calls?|called)\s(?:him|her|them|me)\s|\b(?i:buddy|infant|little|poor|fellow|dpoa|poa|hcp|derm|cards|renal|neuro|tech|ma|rt|cna|np|pa|rn|judge|intern|resident|sister[\s-]in[\s-]law|brother[\s-]in[\s-]law|step-?dad|step-?mom|significant\sother|so|officer|trooper|deputy|sergeant|coach|chaplain|grandkids|grandson|old)[\s:(]+)(?P<name>{_CAP}(?:\s{_CAP})?)(?!\w|\s[A-Z])",
+        lambda match: (
+            match["lead"] + tag("NAME")
+            if all(map(anybody, match["name"].split())) and not clinical([match["name"].split()[-1].lower()])
+            else match[0]
+        ),
+        words="call calls called buddy infant little poor fellow dpoa poa hcp derm cards renal neuro tech ma rt cna np pa rn judge intern resident law dad mom stepdad stepmom significant so grandkids grandson old officer trooper deputy sergeant coach chaplain",
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "NAME",
+        rf"(?P<lead>\b[Tt]he\s)(?P<name>{_CAP})(?=\s(?:family|twins|brothers|sisters|girls|boys|kids|household|residence)\b)",
+        lambda match: match["lead"] + tag("NAME") if anybody(match["name"]) else match[0],
+        words="family twins brothers sisters girls boys kids household residence",
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "NAME",
+        rf"(?P<lead>\A|[\n:;,(]\s*|\b[a-z/]+\s)(?P<name>[A-Z]\.\s?(?:[A-Z]\.\s?)?{_CAP})(?=\s(?:DOB|MRN|is|was|has|and|MD|DO|RN|PA|NP|from)\b|['’]s|[,.;)]|$)",
+        lambda match: match["lead"] + tag("NAME") if anybody(re.split(r"[\s.]+", match["name"])[-1]) else match[0],
+        first=r"[A-Z]\.\s?[A-Z]",
+        flags=0,
+    ),
+    recognizer(
+        "NAME",
+        rf"(?P<lead>(?:^|[.!?\n]\s*))(?P<name>{_CAP})(?=['’]s\s[a-z]+|\s(?:weighs|was\sa\sno[ -]show|called|calls|needs|refuses|refused|returns|underwent|continues|has|presents|c/o|and\sI\s|wants|cries|cried|slept|eats|ate|drank|walked|fell|vomited|tolerated|did|does|takes|took|stopped|started|would|thinks|got|went|here|to\sfollow|lives|works|sees|likes|hates)\b)",
+        lambda match: match["lead"] + tag("NAME") if given(match["name"]) and not clinical([match["name"].lower()]) else match[0],
+        words="s weighs has returns underwent continues presents c and was called calls needs refuses refused wants cries cried slept eats ate drank walked fell vomited tolerated did does takes took stopped started would thinks got went here to lives works sees likes hates",
+        flags=0,
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear|[Mm]orning|[Aa]fternoon|[Ee]vening|you|[Tt]hanks|[Tt]hank\syou|[Oo]kay|[Ww]ell|[Yy]es|[Nn]o|[Ss]orry|[Rr]ight),\s|\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear)\s)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[?!.,:]|$)",
+        lambda match: match["lead"] + tag("NAME") if given(match["name"]) else match[0],
+        words="hello hi hey dear morning afternoon evening you thanks okay well yes no sorry right",
+        flags=0,
+        amid=True,
+    ),
+)
 BESIDE = (
-    recognizer("NAME", rf"(?P<name>{_CAP})\s(?:[\"“(]{_CAP}[\"”)]\s)\[NAME\]|(?P<tag>\[NAME\])\s?[\"“(]\s?[A-Z][\w.-]*\s?[\"”)]", lambda match: tag("NAME") if match["tag"] or anybody(match["name"]) or given(match["name"]) else match[0], flags=0, needs=('"', "“", "(")),
-    recognizer("NAME", r"(?P<lead>\A|[.!?\n:;,(]\s*|\b[A-Za-z]+,?\s)(?P<rest>[A-Z][a-z]+(?:\s[A-Z]\.)?)\s\[NAME\]", _led, flags=0, needs=(BEFORE,)),
-    recognizer("NAME", r"\[NAME\]\.?,?\s(?:Jr|Sr|JR|SR|jr|sr|II|III|IV|iii?)\b\.?", flags=0, words="jr sr ii iii iv"),
-    recognizer("NAME", r"\[NAME\](?:\s(?:de|la|del|van|von|bin))?\s(?:[A-Z]|[a-z])\.\s\[NAME\]|\[NAME\]\s(?:and|&)\s\[NAME\]", lambda match: match[0] if " and " in match[0] or "&" in match[0] else tag("NAME"), flags=0, needs=(". [name]",)),
-    recognizer("NAME", r"(?P<lead>\[NAME\],?\s(?:and|&|or)\s(?:(?:his|her|their)\s(?:wife|husband|son|daughter|brother|sister|mother|father)\s)?)(?P<rest>[^\W\d_]{3,})\b", _listed, flags=0, needs=("[name] and", "[name], and", "[name] &", "[name], &", "[name] or", "[name], or")),
-    recognizer("NAME", r"(?P<lead>\[NAME\],\s)(?P<rest>[A-Z][a-z]+)(?=,|\sand\s\[NAME\]|[.;]|$)", lambda match: match["lead"] + tag("NAME") if anybody(match["rest"]) and match["rest"].lower() in family_names() | given_names() else match[0], flags=0, needs=("[name], ",)),
-    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?|\b(?:cc|RE|Re|re|Pt|PT|pt|Patient|PATIENT|NAME|Name):?\s))(?P<rest>[^\W\d_]{2,}),\s\[NAME\]", lambda match: match["lead"] + tag("NAME") if match["rest"].lower() in family_names() and match["rest"].lower() not in FUNCTION_WORDS else match[0], flags=0, needs=(", [name]",)),
-)  # fmt: skip
+    recognizer(
+        "NAME",
+        rf"(?P<name>{_CAP})\s(?:[\"“(]{_CAP}[\"”)]\s)\[NAME\]|(?P<tag>\[NAME\])\s?[\"“(]\s?[A-Z][\w.-]*\s?[\"”)]",
+        lambda match: tag("NAME") if match["tag"] or anybody(match["name"]) or given(match["name"]) else match[0],
+        flags=0,
+        needs=('"', "“", "("),
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>\A|[.!?\n:;,(]\s*|\b[A-Za-z]+,?\s)(?P<rest>[A-Z][a-z]+(?:\s[A-Z]\.)?)\s\[NAME\]",
+        _led,
+        flags=0,
+        needs=(BEFORE,),
+    ),
+    recognizer(
+        "NAME",
+        r"\[NAME\]\.?,?\s(?:Jr|Sr|JR|SR|jr|sr|II|III|IV|iii?)\b\.?",
+        flags=0,
+        words="jr sr ii iii iv",
+    ),
+    recognizer(
+        "NAME",
+        r"\[NAME\](?:\s(?:de|la|del|van|von|bin))?\s(?:[A-Z]|[a-z])\.\s\[NAME\]|\[NAME\]\s(?:and|&)\s\[NAME\]",
+        lambda match: match[0] if " and " in match[0] or "&" in match[0] else tag("NAME"),
+        flags=0,
+        needs=(". [name]",),
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>\[NAME\],?\s(?:and|&|or)\s(?:(?:his|her|their)\s(?:wife|husband|son|daughter|brother|sister|mother|father)\s)?)(?P<rest>[^\W\d_]{3,})\b",
+        _listed,
+        flags=0,
+        needs=("[name] and", "[name], and", "[name] &", "[name], &", "[name] or", "[name], or"),
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>\[NAME\],\s)(?P<rest>[A-Z][a-z]+)(?=,|\sand\s\[NAME\]|[.;]|$)",
+        lambda match: (
+            match["lead"] + tag("NAME") if anybody(match["rest"]) and match["rest"].lower() in family_names() | given_names() else match[0]
+        ),
+        flags=0,
+        needs=("[name], ",),
+    ),
+    recognizer(
+        "NAME",
+        r"(?P<lead>(?:\A|[:\n]\s?|\b(?:cc|RE|Re|re|Pt|PT|pt|Patient|PATIENT|NAME|Name):?\s))(?P<rest>[^\W\d_]{2,}),\s\[NAME\]",
+        lambda match: (
+            match["lead"] + tag("NAME")
+            if match["rest"].lower() in family_names() and match["rest"].lower() not in FUNCTION_WORDS
+            else match[0]
+        ),
+        flags=0,
+        needs=(", [name]",),
+    ),
+)
 """Only where a name has been found."""
