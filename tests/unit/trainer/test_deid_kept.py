@@ -70,6 +70,14 @@ PHQ-9 score 12, GAD-7 15, SF-36, MMSE 28/30, CMS-1500, UB-04, HCFA-1500, Form CM
 G 20-gauge, 1/2 tab, 0.25-0.5 mg, 1.25/2.5, 500/125 mg amoxicillin, 100-unit vial, 360-degree.
 Blood culture >100,000 CFU/mL, RBC 4.5x10^6, platelet 150K, viral load <20, absolute neutrophils 1500/mm3.
 The 2000 study of 12500 patients.
+He is 98 percent on room air, she was 95 on 2 L, and he was 99.1 degrees.
+Strength improved from 3/5 to 4/5 in both legs.
+Seen by Cardiology and followed by Neurology.
+Admitted to Labor and Delivery, then to the Intensive Care Unit.
+TRANSFERRED TO THE EMERGENCY DEPARTMENT WITH CHEST PAIN AND NAUSEA.
+Pain in the 5th finger; fracture of the 4th rib.
+He may 2 weeks later march in place.
+Speaks English, Spanish and Creole; African-American.
 """
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from regimen_trainer.deid import CLASSES, deidentify
+from regimen_trainer.deid import CLASSES, Known, deidentify
 
 ROWS = {
     "NAME": [
@@ -160,3 +160,25 @@ def test_identifiers_are_removed(name: str, text: str, gone: str) -> None:
 )
 def test_what_is_put_instead(text: str, expected: str) -> None:
     assert deidentify(text).text == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "write to mary.gonzalez@example.org",
+        "mary dot gonzalez at mail dot example dot org",
+        "portal.gonzalez.example.com",
+        "www.gonzalez.example/x",
+    ],
+)
+def test_known_part_of_an_address_takes_the_address_with_it(text: str) -> None:
+    known = [Known("last", "Gonzalez", "[Last 1234abcd]"), Known("first", "Mary", "[First 1234abce]")]
+    assert "example" not in deidentify(text, known).text
+
+
+def test_sentence_in_capitals_keeps_its_capitals() -> None:
+    cleaned = deidentify("SHE IS FROM ASHTABULA AND LIVES WITH JUDITH. No fever.")
+    assert cleaned.text == cleaned.text.replace("[place]", "[PLACE]")
+    assert "ASHTABULA" not in cleaned.text
+    assert cleaned.text.startswith("SHE IS FROM [")
+    assert cleaned.text.endswith(" No fever.")

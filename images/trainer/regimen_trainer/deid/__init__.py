@@ -5,25 +5,59 @@
 Nothing here reads files, knows of rows or keeps state. What is found is counted, never kept; no count is a certificate.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from regimen_trainer.deid import codes, dates, days, geography, grounds, labels, months, names, numbers, people, spoken
+from regimen_trainer.deid import (
+    addresses,
+    bearers,
+    codes,
+    dates,
+    days,
+    geography,
+    grounds,
+    labels,
+    months,
+    names,
+    numbers,
+    people,
+    spoken,
+    venues,
+)
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
 from regimen_trainer.deid.known import Known, scrub
-from regimen_trainer.deid.recognizer import Cues, words_of
+from regimen_trainer.deid.recognizer import AMID, Cues, beside, reading
 from regimen_trainer.deid.scan import residual
 from regimen_trainer.deid.tags import hidden, shown
 
 __all__ = ["CLASSES", "Cleaned", "IdentifierClass", "Known", "deidentify", "residual"]
 EARLY = (
-    *numbers.FORMS, spoken.SPOKEN, *dates.BIRTHS, labels.LABELLED, months.MONTHS, *dates.DATES, *days.DAYS, *dates.AGES, *names.LABELLED, *grounds.FIRST, *geography.GEOGRAPHY, *grounds.GROUNDS, *numbers.UNLABELLED, *codes.CODES,
-)  # fmt: skip
+    *numbers.FORMS,
+    spoken.SPOKEN,
+    *dates.BIRTHS,
+    labels.LABELLED,
+    months.JOINED,
+    months.MONTHS,
+    months.MISSPELT,
+    *dates.DATES,
+    *days.DAYS,
+    *dates.AGES,
+    *names.LABELLED,
+    *addresses.ADDRESSES,
+    *grounds.FIRST,
+    *geography.GEOGRAPHY,
+    *grounds.GROUNDS,
+    *venues.STREETS,
+    *numbers.UNLABELLED,
+    *codes.CODES,
+)
 """In the order in which they are tried: what has a form of its own first, guesses from neighbours last."""
 
-LATER = (*grounds.TOWARDS, *people.PEOPLE)
+LATER = (*grounds.TOWARDS, *people.PEOPLE, *bearers.BEARERS, *venues.VENUES)
 """After the names that words tell by themselves: these would lose the neighbours that speak for them."""
-RECOGNIZERS = Cues((*EARLY, *LATER))
+_EARLY, _LATER = Cues(EARLY), Cues(LATER)
+_BESIDE = Cues((*people.BESIDE, *bearers.BESIDE, *venues.BESIDE, *addresses.BESIDE))
 
 
 class Cleaned(NamedTuple):
@@ -33,23 +67,45 @@ class Cleaned(NamedTuple):
     found: dict[str, int]
 
 
+_NEIGHBOURED = {"NAME", "PLACE", "ADDRESS", "ORGANIZATION"}
+_SHOUTED = re.compile(r"[A-Z]{2,}[ ,'/-]+[A-Z]{2,}[ ,'/-]+[A-Z]{2,}")
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?\n]*")
+
+
 def deidentify(text: str, known: Sequence[Known] = ()) -> Cleaned:
     """Remove what is known of the row, then what looks like an identifier. Deterministic; raises nothing."""
     found: dict[str, int] = {}
-    text, tags = hidden(text)
     if known:
-        text, tags = hidden(shown(scrub(text, known, found), tags))
-    lower = text.lower()
-    words = words_of(lower)
-    early, later = RECOGNIZERS.parted(words, lower, len(EARLY))
-    for entry in (*early, *geography.towns(words, lower)):
+        text, tags = hidden(text)
+        text = shown(scrub(text, known, found), tags)
+    text = _recognized(*hidden(text), found)
+    return Cleaned(_quieted(text, found) if _SHOUTED.search(text) else text, found)
+
+
+def _quieted(text: str, found: dict[str, int]) -> str:
+    """Sentences in capitals read once more in small letters: there a name is told from a word as dictations are."""
+    pieces, last = list[str](), 0
+    for match in _SENTENCE.finditer(text):
+        sentence, tags = hidden(match[0])
+        if sentence.isupper() and _SHOUTED.search(sentence) and sentence.lower().upper() == sentence:
+            sentence, tags = hidden(_recognized(sentence.lower(), tags, found))
+            pieces += (text[last : match.start()], shown(sentence.upper(), tags))
+            last = match.end()
+    return "".join((*pieces, text[last:])) if pieces else text
+
+
+def _recognized(text: str, tags: list[str], found: dict[str, int]) -> str:
+    """A text whose tags are hidden, with these, and without what looks like an identifier, which `found` counts."""
+    seen = reading(text)
+    for entry in (*_EARLY.of(seen), *geography.towns(seen)):
         text = entry.clean(text, found)
-    if names.mentions(words, text):
+    if names.mentions(seen.words, text):
         text, tags = hidden(shown(text, tags))
         text = names.clean(text, found)
-    for entry in later:
+    for entry in _LATER.of(seen, AMID.search(text) is not None):
         text = entry.clean(text, found)
-    if "NAME" in found or "PLACE" in found:
-        for entry in people.BESIDE:
+    text = shown(text, tags)
+    if not _NEIGHBOURED.isdisjoint(found):
+        for entry in _BESIDE.of(seen._replace(lower=text.lower() + beside(text))):
             text = entry.clean(text, found)
-    return Cleaned(shown(text, tags), found)
+    return text

@@ -191,7 +191,8 @@ def _spaced(match: re.Match[str]) -> str:
     groups = re.findall(r"\d{3,}", match[0])
     years = all(len(group) == 4 and group[:2] in ("19", "20") for group in groups)
     lettered = match["letters"] is not None
-    return match[0] if years or sum(map(len, groups)) < 7 or not (lettered or max(map(len, groups)) > 3) else tag("CODE")
+    digits = sum(map(str.isdigit, match[0])) if lettered else sum(map(len, groups))
+    return match[0] if years or digits < 7 or not (lettered or max(map(len, groups)) > 3) else tag("CODE")
 
 
 _STATE = "alabama|alaska|arizona|arkansas|california|colorado|connecticut|delaware|florida|georgia|hawaii|idaho|illinois|indiana|iowa|kansas|kentucky|louisiana|maine|maryland|massachusetts|michigan|minnesota|mississippi|missouri|montana|nebraska|nevada|hampshire|jersey|mexico|new|york|north|south|carolina|dakota|ohio|oklahoma|oregon|pennsylvania|rhode|island|tennessee|texas|utah|vermont|virginia|west|washington|wisconsin|wyoming|[A-Z]{2}"
@@ -207,6 +208,20 @@ CODES = (
         shapes=("x0000", "x-0000", "*0000", "*-0000", "#0000", "#-0000", "•0000", "•-0000", "x 0000", "* 0000"),
     ),
     recognizer("ACCOUNT", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b", shapes=("00 0000", "0000 0000"), flags=0),
+    recognizer(
+        "VEHICLE",
+        r"(?<![\w'’.-])(?:[A-HJ-NPR-Z0-9][ -]){9,16}[A-HJ-NPR-Z0-9](?![\w'’])",
+        lambda match: tag("VEHICLE") if sum(map(str.isdigit, match[0])) > 2 and re.search("[A-Za-z]", match[0]) else match[0],
+        shapes=("0 0 0", "a 0", "0 a", "-0-0"),
+    ),
+    recognizer("CODE", r"(?<![\w'’.-])(?:[A-Z][ -]){2,6}(?:\d[ -]){2,6}\d(?![\w.,/%-]\d?)", shapes=("0 0 0", "0-0-0"), flags=0),
+    recognizer(
+        "LICENSE",
+        r"(?P<lead>\b(?i:licen[cs]e|permit|passport|certificate|cert|card|ID|title|registration)(?:\s(?i:is|was|no\.?|number|of|reads|verified:?|[A-Z]{2}|on\sfile|plate))*[\s:#]+)(?=[A-Z]*\d[A-Z\d]*\b)(?=\d*[A-Z])[A-Z\d]{5,14}\b",
+        lambda match: match["lead"] + tag("LICENSE"),
+        words="license licence permit passport certificate cert card id title registration",
+        flags=0,
+    ),
     recognizer("CODE", r"(?<![\w.])@\w[\w.]{2,}", shapes=("@",)),
     recognizer(
         "CODE",
@@ -248,10 +263,10 @@ CODES = (
     ),
     recognizer(
         "VEHICLE",
-        rf"(?P<lead>\b(?i:plates?|licen[cs]e\s(?:plate|tag)|tags?|registration|placard|vin)\b(?:[\s:#,]+(?i:is|was|are|number|no|reads?|reading|says?|ending|in|from|of|that|which|spells|spelling|spelled|marked|bearing|showing|listed|as|with|on|state|temp|temporary|custom|vanity|the|his|her|car|{_STATE}))*[\s:#]+[\"“']?)"
-        r"(?:(?=[A-Z\d -]{0,6}\d)[A-Z\d]{1,6}(?:[ -][A-Z\d]{1,6}){1,3}(?![a-z])|[A-Z]{4,8}\b|(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{4,8}\b)",
+        rf"(?P<lead>\b(?i:plates?|lic(?:en[cs]e)?\s(?:plate|tag)|tags?|reg(?:istration)?|placard|vin)\b(?:[\s:#,]+(?i:is|was|are|number|no|reads?|reading|says?|ending|in|from|of|that|which|spells|spelling|spelled|marked|bearing|showing|listed|as|with|on|state|temp|temporary|custom|vanity|the|his|her|car|{_STATE}))*[\s:#,(]+[\"“']?)"
+        r"(?:(?=[A-Z\d -]{0,6}\d)[A-Z\d]{1,6}(?:[ ·•_/-][A-Z\d]{1,6}){1,5}(?![a-z])|[A-Z]{4,8}\b|(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{4,8}\b)",
         lambda match: match["lead"] + tag("VEHICLE"),
-        words="plate plates license licence tag tags registration placard vin",
+        words="plate plates license licence tag tags registration reg placard vin",
         flags=0,
     ),
     recognizer(
@@ -262,13 +277,13 @@ CODES = (
     ),
     recognizer(
         "VEHICLE",
-        r"(?P<lead>\b(?i:plates?|tags?|registration)(?:\s(?:is|was|reads?|number|no))*[\s:#]+)(?:[a-z]{3}[ -]?\d{3,4}|\d{3,4}[ -]?[a-z]{3}|\d[a-z]{3}[ -]?\d{3}|[a-z]{3}[ -]?\d[a-z]\d{1,2})\b(?!\s?mg)",
+        rf"(?P<lead>\b(?i:plates?|tags?|reg(?:istration)?)(?:\s(?:is|was|reads?|number|no|in|from|{_STATE}))*[\s:#,(]+)(?:[a-z]{{3}}[ -]?\d{{3,4}}|\d{{3,4}}[ -]?[a-z]{{2,3}}|\d[a-z]{{3}}[ -]?\d{{3}}|[a-z]{{3}}[ -]?\d[a-z]\d{{1,2}}|[a-z]{{1,2}}\d{{2}}[ -]?[a-z]{{3}}|\d{{2}}[a-z][ -]?\d{{3}}|[a-z]{{3,7}}\d{{1,3}}|[a-z]{{1,2}}[ -]?\d{{4,5}})\b(?!\s?mg)",
         lambda match: match["lead"] + tag("VEHICLE"),
-        words="plate plates tag tags registration",
+        words="plate plates tag tags registration reg",
     ),
     recognizer(
         "VEHICLE",
-        rf"(?P<lead>\b(?i:{_CARS})\b[^.;\n]{{0,48}}?[\s(])(?:[A-Z]{{2,3}}[ -]\d{{3,4}}|\d{{3,4}}[ -][A-Z]{{2,3}}|\d[A-Z]{{2,3}}[ -]?[A-Z]?\d{{2,3}}|[A-Z]{{2,3}}\d{{3,4}}|[A-Z]{{3}}[ -]\d[A-Z]\d{{1,2}}|[A-Z]{{2}}[ -]\d{{4}}[ -][A-Z]{{2}})(?![\w-])",
+        rf"(?P<lead>\b(?i:{_CARS})\b[^.;\n]{{0,48}}?[\s(])(?:[A-Z]{{2,3}}[ -]\d{{3,4}}|\d{{3,4}}[ -][A-Z]{{2,3}}|\d[A-Z]{{2,3}}[ -]?[A-Z]?\d{{2,3}}|[A-Z]{{2,3}}\d{{3,4}}|[A-Z]{{3}}[ -]\d[A-Z]\d{{1,2}}|[A-Z]{{2}}[ -]\d{{4}}[ -][A-Z]{{2}}|\d{{2}}[A-Z][ -]?\d{{3}}|[A-Z]{{1,2}}\d{{2}}[ -]?[A-Z]{{3}}|[A-Z]{{4,6}}\d{{1,3}}|\d{{3}}[ -]?[A-Z]\d{{2}})(?![\w-])",
         lambda match: match["lead"] + tag("VEHICLE"),
         words=_CARS.replace("|", " "),
         flags=0,

@@ -60,9 +60,9 @@ DATES = (
     ),
     recognizer(
         "DATE",
-        rf"(?P<first>\d(?<![\w./-].)\d?)\s?([-/.])\s?(?P<second>\d{{1,2}})\s?\2\s?(?P<year>{_YEAR}|\d\d)(?![\w/]|[.-]\d){_TIME}",
+        rf"(?P<first>\d(?<![\w./-].)\d?)\s?([-/.\\_])\s?(?P<second>\d{{1,2}})\s?\2\s?(?P<year>{_YEAR}|\d\d)(?![\w/]|[.-]\d){_TIME}",
         _century,
-        shapes=("0/0/0", "0/00/0", "0-0-0", "0-00-0", "0.0.0", "0.00.0", "0/ 0", "0 /", "/ 0"),
+        shapes=("0/0/0", "0/00/0", "0-0-0", "0-00-0", "0.0.0", "0.00.0", "0/ 0", "0 /", "/ 0", "0\\0", "0_0_0", "0_00_0"),
     ),
     recognizer(
         "DATE",
@@ -94,6 +94,20 @@ def _ninety(match: re.Match[str]) -> str:
     return f"{match.groupdict().get('lead', '')}90+"
 
 
+_PERSON = (
+    r"(?:he|she|who|i|pt|patient|man|woman|lady|gentleman|member|claimant|insured|resident|veteran|widow|widower|mother|father|mom|mum|dad|grandmother|grandfather|grandma|grandpa|aunt|uncle|"
+    r"sister|brother|husband|wife|spouse|mgm|mgf|pgm|pgf|great-grandmother|great-grandfather|mother-in-law|father-in-law|parents|they|both)"
+)
+_PERSON_WORDS = re.sub(r"[^a-z]+", " ", _PERSON).replace(" law ", " ")
+_MEASURE = (
+    r"[+/:%°]|[.,-]\d|\s*(?:%|percent|deg|mg|mcg|lbs?\b|pounds|kg|kilo|cm\b|in\.|inches|feet|beats|bpm|mm|systolic|over\b|sat|on\s(?:ra\b|room|\d|nc\b|o2|oxygen|the\s(?:vent|monitor))|[fc]\b|"
+    r"and\safebrile|minutes?|hours?|days?|weeks?|months?|steps|blocks|miles|points?|units?|dollars|per\b|times|to\s\d)"
+)
+_WHOSE = re.compile(
+    rf"\b{_PERSON}(?:['’](?:s|m|ll\sbe)|\s(?:is|was|am|will\sbe|would\sbe|turn(?:s|ed)|just\sturned|has\sturned|reached|reports\sbeing|(?:is\s)?(?:alive|living|lived|deceased|dec|d\.|died|passed)(?:\s(?:at|age|to|past|until))*)),?\s(?:(?:now|already|only|still|just|about|almost|nearly|over|turning|approximately|probably|actually)\s)*$",
+    re.IGNORECASE,
+)
+"""Who is said to be as old as the number that follows."""
 AGES = (
     recognizer(
         "AGE",
@@ -111,7 +125,7 @@ AGES = (
     ),
     recognizer(
         "AGE",
-        rf"(?P<lead>\b(?:aged?|ages)[\s:=]+(?:(?:of|is|at|was|about|approximately)\s+)*)(?:{_OVER})\b(?![+/.]\d|\+|\s*(?:%|percent|mg|days|months|weeks|hours|minutes))",
+        rf"(?P<lead>\b(?:aged?|ages)(?:\s?/\s?sex)?(?:\s+at\s+(?:death|diagnosis|onset|admission|loss|time\s+of\s+\w+))?[\s:=]+(?:(?:of|is|at|was|about|approximately)[\s:]+)*)(?:{_OVER})\b(?![+/.]\d|\+|\s*(?:%|percent|mg|days|months|weeks|hours|minutes))",
         _ninety,
         words="age aged ages",
         needs=("9", "10", "11", "12", "ninety", "hundred"),
@@ -132,7 +146,7 @@ AGES = (
     ),
     recognizer(
         "AGE",
-        r"[91](?<![\w.$/].)(?:(?<=9)\d|(?<=1)[01]\d)(?=\s?[MF]\b(?![/:]))(?<!temp )(?<!fever )(?<!of )",
+        r"[91](?<![\w.$/].)(?:(?<=9)\d|(?<=1)[01]\d)(?=\s?[MF]\b(?![/:])|[mf]\s(?:with|w/|s/p|c/o|p/w|here|who|h/o))(?<!temp )(?<!fever )(?<!of )",
         lambda match: "90+" if _sexed(match) else match[0],
         shapes=("0m", "0f", "0 m", "0 f"),
     ),
@@ -177,6 +191,64 @@ AGES = (
         words="patient mother father mom dad grandmother grandfather aunt uncle sister brother husband wife she he woman man lady gentleman female male age",
         needs=("9", "10", "11", "12", "ninety", "hundred"),
     ),
+    recognizer(
+        "AGE",
+        rf"(?<=\s)(?:{_OVER})\b(?!{_MEASURE})",
+        lambda match: "90+" if _WHOSE.search(match.string, max(0, match.start() - 90), match.start()) else match[0],
+        words=_PERSON_WORDS,
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?<![\w.$/:-])(?<!at )(?<!of )(?:{_OVER})(?=\swhen\s(?:he|she|they|his|her|mom|dad|mother|father)\b|,?\sand\s(?:still\s(?:lives|drives|works|independent|active|living|walks)|lives\salone))",
+        _ninety,
+        words="when still lives",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\bwill\sbe\s|\b(?:woman|man|lady|gentleman|patient)\sof\s|\bgoing\son\s|\bturn(?:s|ing|ed)?\s)(?:{_OVER})(?=\s(?:in|on|this|next|years|with|who)\b|[.,;](?!\d)|$)",
+        _ninety,
+        words="woman man lady gentleman patient will going turn turns turning turned",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        r"\b(?P<lead>(?:early|mid|late)[\s-])(?:nineties|90['’]?s)\b(?!\s(?:%|percent|systolic|degrees|on\b))(?=[\s,.;])",
+        lambda match: (
+            match["lead"] + "90+" if not re.search(r"\bin the $", match.string[max(0, match.start() - 8) : match.start()]) else match[0]
+        ),
+        words="nineties",
+        shapes=("00s", "00's"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:an?|this|the|her|his|my|pleasant|elderly|frail)\s|(?:\A|[.!?\n]\s*))(?:{_OVER})(?=\s(?:female|male|gentleman|lady|woman|man|patient|widow|widower|farmer|veteran|resident)\b)",
+        _ninety,
+        words="female male gentleman lady woman man patient widow widower farmer veteran resident",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:celebrated|though|although|despite\sbeing|being|birthday\snumber|lived\s(?:past|to|until)\s(?:\d+|9\d\+?),\s\w+\sto|(?:pt|patient|sister|brother|mother|father|mom|dad|aunt|uncle|husband|wife),)\s(?:his\s|her\s)?)(?:{_OVER})(?=\s*(?:[,.;)](?!\d)|$|\s(?:last|this|in|years)\b))",
+        _ninety,
+        words="celebrated though although despite being birthday lived pt patient sister brother mother father mom dad aunt uncle husband wife",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?P<lead>\b(?:ages?|aged)\s(?:\d+|90\+)(?:,\s\d+)*,?\s(?:and|&)\s)(?:{_OVER})\b(?!{_MEASURE})",
+        _ninety,
+        words="age ages aged",
+        needs=("9", "10", "11", "12"),
+    ),
+    recognizer(
+        "AGE",
+        rf"(?:(?P<lead>\b[Aa]t\s)(?:{_OVER})(?=,?\s(?:he|she)\s(?:is|was|remains|still|lives|drives)\b)|(?<![\w.$/:-])(?:{_OVER})(?=\sand\ssharp|\s?(?:yrs?|y)(?:\.|\b)(?!\s?(?:ago|later|pack|supply|history|hx|of|old))))",
+        lambda match: (match["lead"] or "") + "90+",
+        words="at and yrs yr y",
+        needs=("9", "10", "11", "12", "ninety", "hundred"),
+    ),
     recognizer("AGE", r"\b(?:nonagenarian|centenarian|supercentenarian)\b", lambda _: "90+", words="nonagenarian centenarian"),
 )
 
@@ -192,6 +264,6 @@ def _sexed(match: re.Match[str]) -> bool:
     rest = match.string[match.end() :].lstrip()
     after, before = rest[1:].lower(), match.string[: match.start()].lower().split()[-1:]
     last = before[0].strip(":,.(") if before else ""
-    if rest[0] not in "MF" or (last and last.startswith(_HEAT)) or after.lstrip().startswith(("fever", "temp", "degree")):
+    if (rest[0] not in "MF" and before) or (last and last.startswith(_HEAT)) or after.lstrip().startswith(("fever", "temp", "degree")):
         return False
     return bool(_SEEN.match(after)) or (not before and rest[0] == "M") or last in ("a", "pt", "patient", "elderly", "this", "an")

@@ -8,7 +8,7 @@ import re
 
 from regimen_trainer.deid.lexicon import is_known, is_misspelt, places, word_counts
 from regimen_trainer.deid.medical import EPONYMS, NOUNS, PROTECTED
-from regimen_trainer.deid.recognizer import Cues, Recognizer, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import Cues, Reading, Recognizer, recognizer, tag, word_set
 
 SMALL_AREAS = word_set("036 059 063 102 203 205 369 556 692 753 772 790 821 823 830 831 878 879 884 890 893")
 """First three digits of ZIP codes of areas with at most 20,000 people, by the Census of 2000 or that of 2010."""
@@ -273,15 +273,21 @@ DISTINCT = (
         _distinct,
         flags=0,
     ),
-    recognizer("PLACE", r"\b(?P<lead>(?:in|from|to|near|at|outside|around)\s)(?P<city>[a-z]{3,}(?:\s[a-z]{3,})?)", _distinct, flags=0),
+    recognizer(
+        "PLACE",
+        r"\b(?P<lead>(?:in|from|to|near|at|outside|around|past|through|toward|between|and|of|visiting)\s)(?P<city>[a-z]{3,}(?:\s[a-z]{3,})?)",
+        _distinct,
+        flags=0,
+    ),
 )
 
 
 _TOWNS = Cues(TOWNS)
 
 
-def towns(words: set[str], lower: str) -> list[Recognizer]:
-    """What to try for a text with these words: nothing where none of them begins the name of a city."""
+def towns(seen: Reading) -> list[Recognizer]:
+    """What to try for a text: nothing where none of its words begins the name of a city."""
     known = places()
-    found = [] if known.first_words.isdisjoint(words) else _TOWNS.of(words, lower)
-    return found if known.distinct_first_words.isdisjoint(words) else [*found, *DISTINCT]
+    found = [] if known.first_words.isdisjoint(seen.words) else _TOWNS.of(seen)
+    first = known.distinct_by_first
+    return [*found, *DISTINCT] if any(rest in seen.lower for word in first.keys() & seen.words for rest in first[word]) else found

@@ -12,7 +12,7 @@ from regimen_trainer.deid.medical import EPONYMS, FUNCTION_WORDS, NOUNS, PROTECT
 from regimen_trainer.deid.names import DOSED
 from regimen_trainer.deid.recognizer import recognizer, tag, word_set
 
-_GENERIC = word_set("""
+GENERIC = word_set("""
 general local outside community home nursing emergency family children children's physical medical primary urgent intensive surgical wound pain sleep heart cancer
 women's mental behavioral high middle elementary skilled long term acute ambulatory outpatient inpatient day veterans va county city state university regional memorial
 district public private the a an our his her this that retirement senior assisted living group adult child pediatric neonatal critical recovery operating delivery labor
@@ -49,8 +49,8 @@ _SMALL_HEADS = r"(?:heights|estates|apartments|manor|gardens|acres|village|tower
 def _owned(match: re.Match[str]) -> bool:
     """Whether at least one of the words before a word such as Park is its own."""
     words = [word.lower().replace("’", "'").removesuffix("'s") for word in re.findall(r"[A-Z][a-z'’]+", match["own"])]
-    kept = [word for word in words if word not in _GENERIC and word not in FUNCTION_WORDS]
-    if not kept or ("linic" in match["head"] and _clinical(kept)):
+    kept = [word for word in words if word not in GENERIC and word not in FUNCTION_WORDS]
+    if not kept or ("linic" in match["head"] and clinical(kept)):
         return False
     return not (len(kept) == 1 and (match["head"] in _DOUBTFUL and (kept[0] in NOUNS or is_known(kept[0]))))
 
@@ -71,12 +71,12 @@ def _run(match: re.Match[str]) -> str:
     if (
         (words[0] in PROTECTED and not (len(words) > 1 and " ".join(words) in places().every))
         or words[0] in ("united", "eastern", "western", "northern", "southern")
-        or any(word in _GENERIC for word in words)
+        or any(word in GENERIC for word in words)
         or (words[-1] in EPONYMS and len(words) == 1)
     ):
         return match[0]
     if DOSED.match(text, match.end()) or (
-        follows and (follows[1].lower() in NOUNS or (follows[1].lower() in _GENERIC - {"in", "at"} and len(words) == 1))
+        follows and (follows[1].lower() in NOUNS or (follows[1].lower() in GENERIC - {"in", "at"} and len(words) == 1))
     ):
         return match[0]
     known = [word in english() or word in PROTECTED for word in words]
@@ -86,7 +86,7 @@ def _run(match: re.Match[str]) -> str:
     if (
         strange
         or (place and lead in ("from", "in", "near", "outside", "visiting"))
-        or (len(words) > 1 and all(known) and not _clinical(words))
+        or (len(words) > 1 and all(known) and not clinical(words))
     ):
         return match["lead"] + tag("PLACE")
     return match[0]
@@ -95,17 +95,17 @@ def _run(match: re.Match[str]) -> str:
 def _small_city(city: str) -> bool:
     """A city of two words in lower case, one of which is hardly ever written."""
     spelt = re.sub(r"^st\.? ", "saint ", re.sub(r"^ft ", "fort ", re.sub(r"^mt ", "mount ", city)))
-    return spelt in places().every and FUNCTION_WORDS.isdisjoint(spelt.split()) and _GENERIC.isdisjoint(spelt.split()[1:])
+    return spelt in places().every and FUNCTION_WORDS.isdisjoint(spelt.split()) and GENERIC.isdisjoint(spelt.split()[1:])
 
 
 def _stranger_or_city(own: str) -> bool:
     words = own.lower().split()
-    if words[0] in PROTECTED or not _GENERIC.isdisjoint(words) or _clinical(words):
+    if words[0] in PROTECTED or not GENERIC.isdisjoint(words) or clinical(words):
         return False
     return own.lower() in places().every or not all(map(is_known, words))
 
 
-def _clinical(words: list[str]) -> bool:
+def clinical(words: list[str]) -> bool:
     """Whether a title of plain words is one of medicine: it ends as such words do."""
     return any(
         re.search(r"(?:ology|itis|osis|emia|ectomy|scopy|gram|graphy|therapy|tion|ment|ness|ing|ics|al|ic|ive|ous|ity|ure|sis|ia)$", word)
@@ -124,7 +124,7 @@ def _small_ground(match: re.Match[str]) -> str:
     return (
         match[0]
         if not (
-            _GENERIC
+            GENERIC
             | FUNCTION_WORDS
             | word_set("subsidized low income section small in fear affordable luxury several these those supportive")
         ).isdisjoint(words)
@@ -157,9 +157,9 @@ GROUNDS = (
     recognizer("ADDRESS", r"\b(?:lat(?:itude)?|long?(?:itude)?)\W{1,3}-?\d{1,3}\.\d+", words="lat latitude lon long longitude"),
     recognizer("ADDRESS", r"\b(?:census\s)?tract\s#?\d{2,6}(?:\.\d+)?\b", words="tract"),
     recognizer("ADDRESS", r"(?P<lead>\b(?:at|near|past|by)\smile\s)\d{1,3}\b|(?P<mile>\bmile\s)\d{1,3}(?=\sof\sthe)", lambda match: (match["lead"] or match["mile"]) + tag("ADDRESS"), words="mile"),
-    recognizer("ADDRESS", r"\b(?:Hwy|Rte|Rt|Route|Highway)\.\s?#?\d{1,4}\b|\bI-(?!1(?:2[35]|31)\b)\d{1,3}\b", words="hwy rte rt route highway i", flags=0),
+    recognizer("ADDRESS", r"\b(?:Hwy|Rte|Rt|Route|Highway)\.\s?#?\d{1,4}\b|\bI-(?!1(?:2[35]|31)\b)\d{1,3}\b|\bi-(?!1(?:2[35]|31)\b)\d{1,3}(?=\s(?:at|near|in|by|south|north|east|west|and|when)\b|[,.;]|$)|\bus[ -]\d{1,3}(?=\s(?:south|north|east|west|near|at|in|by)\b)", words="us hwy rte rt route highway i", flags=0),
     recognizer("PLACE", r"(?P<lead>(?:\A|[.!?]\s))(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)(?=\s(?:Police|PD|Fire|EMS|Sheriff|police|fire|paramedics)\b)", lambda match: match["lead"] + tag("PLACE") if _stranger_or_city(match["own"]) else match[0], words="police pd fire ems sheriff paramedics", flags=0),
-    recognizer("PLACE", r"(?P<lead>\b(?i:attends|attending|worships\sat|church,?|congregation\s(?:at|of)|parish|baptized\sat)\s(?:at\s|is\s)?)(?P<city>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,3})", lambda match: match["lead"] + tag("PLACE") if _GENERIC.isdisjoint(match["city"].lower().split()) else match[0], words="attends attending worships church congregation parish baptized", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?i:attends|attending|worships\sat|church,?|congregation\s(?:at|of)|parish|baptized\sat)\s(?:at\s|is\s)?)(?P<city>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,3})", lambda match: match["lead"] + tag("PLACE") if GENERIC.isdisjoint(match["city"].lower().split()) else match[0], words="attends attending worships church congregation parish baptized", flags=0),
     recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around)\s)(?P<city>(?:st\.?|la|las|los|el|san|santa|fort|ft|mount|mt|new|north|south|east|west|grand|little|big|white|saint|port|cedar|green|lake|long|palm|red|rock|silver|spring|twin|sioux|eau|baton|terre|coeur|des|cape|glen|oak|pine|iron|high|fond)\s[a-z]{3,})\b", lambda match: match["lead"] + tag("PLACE") if _small_city(match["city"]) else match[0], words="st la las los el san santa fort ft mount mt new north south east west grand little big white saint port cedar green lake long palm red rock silver spring twin sioux eau baton terre coeur des cape glen oak pine iron high fond", flags=0),
     recognizer(
         "PLACE",
@@ -178,7 +178,7 @@ GROUNDS = (
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:lives?|living|house|home|apartment|resid(?:es|ing)|trailer|store|shop|business|church)\s(?:is\s)?(?:on|off|along|over\son|down\son)\s(?:of\s)?)(?P<way>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?|\d{1,3}(?:st|nd|rd|th))\b",
-        lambda match: match[0] if match["way"].split()[0].lower() in _GENERIC | PROTECTED | {"oxygen"} else match["lead"] + tag("ADDRESS"),
+        lambda match: match[0] if match["way"].split()[0].lower() in GENERIC | PROTECTED | {"oxygen"} else match["lead"] + tag("ADDRESS"),
         words="lives live living house home apartment resides residing trailer store shop business church",
         flags=0,
     ),
@@ -264,6 +264,7 @@ TOWARDS = (
         _run,
         words="from in at near to outside visiting around toward towards leaving across through by between via past beyond",
         flags=0,
+        amid=True,
     ),
 )
 """To be tried once people have been found: `to` and `by` lead to these too."""

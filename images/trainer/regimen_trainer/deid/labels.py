@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from regimen_trainer.deid.recognizer import Found, Recognizer, tag, word_set
 
-_CODE = re.compile(r"\d[\w/-]*(?:\.\w+)*(?:[ -]\d{2,}(?![\w.%/]))*")
-"""From its first digit on."""
+_CODE = re.compile(r"(?!(?<=\s)\d\d?(?:[,;%]|\.\s|\s(?!\d)))\d[\w/-]*(?:\.\w+)*(?:[ -]\d{2,}(?![\w.%/]))*")
+"""From its first digit on; one or two digits by themselves are none."""
 _LEFT = re.compile(r"[a-z]+(?:['/&][a-z]+)?|[#:;.,()=!?]")
 _LOOK_BACK = 64
 _PREFIX = re.compile(r"(?<![\w-])[A-Z]{1,4}[ -]$")
@@ -34,7 +34,7 @@ STRONG = {
     "MRN": "mrn,medical record,health record,med rec,mr",
     "MEMBER": "mbi,hicn,subscriber,beneficiary,enrollee,medicaid,medicare,member,policyholder",
     "ACCOUNT": "account,acct,iban,csn,har,a/c,visa,mastercard,amex,american express,discover,paypal,venmo,debit card,credit card",
-    "LICENSE": "npi,dea,lic,license,licence,certificate,passport,credential",
+    "LICENSE": "npi,dea,lic,license,licence,driver's license,driver license,driver's licence,certificate,cert,passport,credential,oln,green card",
     "VEHICLE": "vin,plate,plates,license plate,licence plate,license tag,placard,tail number,hull,boat",
     "DEVICE": "udi,imei,serial,s/n",
     "BIOMETRIC": "fingerprint,voiceprint,voice print,retina,retinal scan,iris,iris scan,faceprint,face print,biometric,palm print,fingerprint template,"
@@ -48,7 +48,7 @@ WEAK = {
     "MRN": "chart,patient,pt,hospital,record,unit",
     "MEMBER": "policy,plan,group,insurance,insured,coverage,payer,health plan,contract,card holder,cardholder",
     "ACCOUNT": "card,bank,routing,billing,checking,savings,statement",
-    "LICENSE": "registration,permit,certification,state,provider,driver's,driver's license,dl,cdl,tax,ein,tin,prescriber,pharmacy",
+    "LICENSE": "registration,permit,certification,state,provider,driver's,dl,cdl,bar,notary,nurse,military,tax,ein,tin,prescriber,pharmacy",
     "VEHICLE": "vehicle,tag,car",
     "DEVICE": "device,lot,model,pacemaker,implant,pump,generator,lead,sn,defibrillator,stimulator,stent,hearing aid",
     "BIOMETRIC": "scan,template",
@@ -60,6 +60,8 @@ QUALIFIERS = word_set("id identifier number numbers num no nbr code # ids ending
 _FILLERS = word_set(
     "is was : = ( of , as reads in the . shows showing listed on recorded read four with are reading to his her their for file this"
 )
+_SHORTENED = word_set("no lic acct cert reg num rec ins pol ser mem auth ref conf")
+"""Before a stop that ends no sentence."""
 _FIRM = word_set("is was : = reads ending ends shows reading are")
 """Words after which a label may stand a little further to the left."""
 
@@ -167,7 +169,7 @@ def labelled(left: str, digits: int, plain: bool = True) -> str | None:
         and len(words) - at < 9
         and " ".join(words[at - 1 : at + 1]) not in LABELS
     ):
-        if words[at] == "." and (at == 0 or words[at - 1] != "no"):
+        if words[at] == "." and (at == 0 or words[at - 1] not in _SHORTENED):
             return None
         qualified |= words[at] in QUALIFIERS
         firm |= words[at] in _FIRM
@@ -188,10 +190,10 @@ def _at(words: list[str], at: int) -> _Label | None:
 def _further(words: list[str], at: int, digits: int) -> str | None:
     """The class by a label up to four words away, in the same clause: a strong one, or one with `number` after it."""
     for place in range(at, max(-1, at - 5), -1):
-        if not words[place][0].isalpha():
+        if not words[place][0].isalpha() and words[place] != "#":
             return None
         label = _at(words, place)
-        if label and digits >= 4 and (label.least < MANY or words[place + 1] in ("number", "no", "id", "code")):
+        if label and digits >= 4 and (label.least < MANY or words[place + 1] in ("number", "no", "id", "code", "#")):
             return label.name
     return None
 

@@ -78,7 +78,10 @@ class Places(NamedTuple):
     """Cities whose names say by themselves that they are cities: no English, nobody's name."""
     counties: frozenset[str]
     first_words: frozenset[str]
-    distinct_first_words: frozenset[str]
+    distinct_by_first: dict[str, tuple[str, ...]]
+    """Distinct cities by their first word; nothing for one that is spelt in several ways."""
+    several_by_first: dict[str, tuple[str, ...]]
+    """All cities of two words or more, likewise."""
     zip_codes: frozenset[str]
     """After their states' letters: `IL 60614`."""
 
@@ -206,9 +209,21 @@ def places() -> Places:
         frozenset(distinct),
         frozenset(counties),
         frozenset(first for city in cities if counts.get(first := city.split()[0], 0) < 20_000_000 or city == first),
-        frozenset(re.split("[^a-z]", city)[0] for city in distinct),
+        _by_first(distinct),
+        _by_first({city for city in sizes if " " in city}, {"saint": "st", "fort": "ft", "mount": "mt"}),
         frozenset(f"{row['state']} {row['zip_code']}" for row in rows),
     )
+
+
+def _by_first(cities: Iterable[str], short: dict[str, str] | None = None) -> dict[str, tuple[str, ...]]:
+    """`st. louis` is written for `saint louis`, `d'alene` for `d alene`: of such no part is sure to be in a text."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for city in sorted(cities):
+        first = re.split("[^a-z]", city)[0]
+        spelt = (short or {}).get(first) if short else re.search(r"\bsainte?\b|\bd\b", city) and "st"
+        for word in {first, *(((short or {})[first],) if short and spelt else ("st", "ste", "coeur") if spelt else ())}:
+            found[word].append("" if spelt else city)
+    return {word: tuple(names) for word, names in found.items()}
 
 
 def _census() -> dict[str, float]:

@@ -87,7 +87,7 @@ Al Bi Ca Di El Ha Hu Ii Iv Ix Vi Vii La Le Li Lo Lu Ma Me Mi Mo Mu My No Oh Ok O
 Gen Abd Pos Neg Rad Cor Lad Cad Ham Bun Mri Cat Pet Sat Pap Phi Tib Fib Met Vas Tab Tabs Cap Caps Nad Ros Hen Hent Heent Ext Neuro Skin Psych Osa
 Mom Mama Papa Dad Grandma Sir Bud Hun Dear Son Bye Hi Okay Yeah Um Uh Hm Hmm Wow Gosh Uhm Aw Ah Ow Ouch Huh Hey Lemme Okey Yessir Pardon Mister Accutane Micronase Epi Jesus Lord God Thank Thanks Alright Sure Yep Nope
 Titer Titers Bolus Boluses Nine Alpha Trunk Fossa Nares Labrum Fridge Condo Gravida Para Sulfa Labs Spina Alta Danish Swedish Dutch Norwegian Greek Hebrew Turkish Persian Thai Ukraine Ukrainian Gatorade Augmentin Mylanta Cetaphil Pedialyte
-Axis Pain Plan Vital Chief Ros Allergies Impression Assessment Palmer Latin Braille Tess Koch Cpr Ekg Ecg Lot Von Della Kit Chi Val Lee-Jones
+Axis Labor Pain Plan Vital Chief Ros Allergies Impression Assessment Palmer Latin Braille Tess Koch Cpr Ekg Ecg Lot Von Della Kit Chi Val Lee-Jones
 Merlot Chardonnay Marlboro Camel Ford Honda Harley Davidson Chevrolet Chevy Cadillac Tesla Sears Costco Walmart Walgreens Kroger
 """)
 PROTECTED = frozenset(FUNCTION_WORDS | _CALENDAR | _PLACES | DRUGS | _OTHER)

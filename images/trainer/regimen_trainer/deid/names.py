@@ -24,7 +24,7 @@ from regimen_trainer.deid.lexicon import (
     sure_names,
     word_counts,
 )
-from regimen_trainer.deid.medical import DRUGS, NOUNS, PROTECTED
+from regimen_trainer.deid.medical import DRUGS, EPONYMS, NOUNS, PROTECTED
 from regimen_trainer.deid.recognizer import Found, recognizer, tag, word_set
 
 ENOUGH = 3
@@ -43,7 +43,7 @@ _JOINED = re.compile(r"[A-Z][a-z]*['’-][A-Z]")
 TITLES = word_set("dr drs mr mister mrs ms mx prof professor rev fr hon sgt capt lt col")
 """After these, any capitalised word is a name."""
 CALLINGS = word_set("""
-doctor nurse miss sister brother uncle aunt auntie grandma grandpa officer father pastor rabbi sir madam cousin detective judge
+doctor nurse miss sister brother uncle aunt auntie grandma grandpa officer father pastor rabbi sir madam cousin detective judge coach chaplain
 """)
 """After these, a word that is no common word is a name."""
 RELATIONS = word_set("""
@@ -77,6 +77,11 @@ le li lo lu ma wu xu yu su christian jordan israel london paris english french g
 may january friday sunday monday easter christmas tess valentine guest mayo kaiser dear son sir
 """)
 """After a first name too, these are rather the next word of the sentence."""
+_OWNED = word_set("""
+chart exam examination test tests operation procedure position fever diet bladder ulcer fracture repair hernia drain catheter brace boot cast graft lens inhaler tumor lesion cyst pneumonia
+monitor splint collar bandage dressing pin tube stent wound disorder
+""")
+"""What a patient has, too: nobody but an eponym has a sign or a disease."""
 ABBREVIATED = word_set("jr sr st wm chas geo jos")
 PARTICLES = word_set("de la del van von der den da dos das di le el al bin ibn ben st san y e")
 FAMILIES = word_set("van von der den bin ibn della")
@@ -134,6 +139,7 @@ LABELLED = (
         "adjuster reviewer examiner insured claimant subscriber patient cc attn spouse guardian employer radiologist pathologist",
         flags=0,
         needs=(":", "="),
+        first=r"[:=]\s*[A-Z]",
     ),
     recognizer(
         "ORGANIZATION",
@@ -168,6 +174,17 @@ _NEW = tuple.__new__
 """Of a named tuple's ways the quickest: there is one for each word of each text."""
 
 
+def _words(text: str) -> list[_Word]:
+    words, end = list[_Word](), 0
+    for token in _TOKEN.findall(text):
+        # No letter lies between two tokens, so that the next place of its letters is its own.
+        start = text.find(token, end)
+        end = start + len(token)
+        bare, lower, weight = _seen(token)
+        words.append(_NEW(_Word, (bare, start, start + len(bare), lower, weight)))
+    return words
+
+
 def mentions(words: set[str], text: str) -> bool:
     """Whether a text may hold a name at all; cheap, for most texts hold none."""
     if not words.isdisjoint(sure_names()) or not words.isdisjoint(TITLES) or not words.isdisjoint(CALLINGS):
@@ -184,15 +201,13 @@ def _rouses(word: str) -> bool:
 
 def spans(text: str) -> list[tuple[int, int]]:
     """Where names stand in a text, in order and apart."""
-    words = list[_Word]()
-    for match in _TOKEN.finditer(text):
-        bare, lower, weight = _seen(match[0])
-        start = match.start()
-        words.append(_NEW(_Word, (bare, start, start + len(bare), lower, weight)))
-    found, index = list[tuple[int, int]](), 0
-    while index < len(words):
-        if words[index].weight < 1 and words[index].text.islower():
-            index += 1
+    words = _words(text)
+    found, last, given = list[tuple[int, int]](), 0, given_names()
+    for index in [at for at, word in enumerate(words) if word[4] > 0 or not word[0].islower()]:
+        word = words[index]
+        if index < last or (
+            word.weight < 0 and len(word.text) > 1 and word.lower not in given and not (index and words[index - 1].lower in TITLES)
+        ):
             continue
         end = _run(words, index, text)
         if end > index and _judge(words, index, end, text):
@@ -201,7 +216,7 @@ def spans(text: str) -> list[tuple[int, int]]:
                 first -= 1
             end += end < len(words) and _belongs(words[end - 1], words[end], text)
             found.append((words[first].start, words[end - 1].end))
-        index = max(end, index + 1)
+        last = max(end, index + 1)
     return found
 
 
@@ -243,6 +258,10 @@ def _joined(word: str) -> int:
     if parts[0] in PARTICLES and len(parts) == 2 and parts[1][:1].isupper():
         return _weight(parts[1])
     weights = [_weight(part) for part in parts]
+    if word[0].isupper() and all(part[1:].islower() for part in parts) and len(parts) == 2 and "-" in word and min(map(len, parts)) > 1:
+        strange = [len(part) > 2 and not is_known(part.lower()) and part.lower() not in word_counts() for part in parts]
+        if any(strange) and not any(part.lower() in english() and len(part) > 3 for part in parts):
+            return SURE
     if "-" not in word or min(map(len, parts)) < 3:
         return -1
     return max(weights) if min(weights) > 0 else -1
@@ -340,7 +359,8 @@ def _judge(words: Sequence[_Word], first: int, end: int, text: str) -> bool:
     if len(run) == 1 and run[0].text.isupper():
         shouted = first > 0 and words[first - 1].text.isupper() and words[first - 1].lower in english() and run[0].lower in given_names()
         score -= 0 if shouted else run[0].weight if len(run[0].text) < 5 else int(len(run[0].text) < 8)
-    enough = ENOUGH_SMALL - (run[0].weight == SURE and len(run[0].text) > 3 and run[0].lower not in english()) if small else ENOUGH
+    clear = run[0].weight == SURE and len(run[0].text) > 3 and run[0].lower not in english()
+    enough = ENOUGH_SMALL - clear - (clear and len(run[0].text) > 4 and run[0].lower in given_names()) if small else ENOUGH
     return score >= enough
 
 
@@ -351,7 +371,8 @@ def _is_drug(words: Sequence[_Word], first: int, end: int, text: str) -> bool:
     if DOSED.match(text, words[end - 1].end):
         return True
     near = (words[first - 1] if first else None, words[end] if end < len(words) else None)
-    return any(word is not None and (word.lower in medical_words() or word.lower in DRUGS or word.lower in _TAKEN) for word in near)
+    taken = near[0] is not None and near[0].lower in _TAKEN
+    return taken or any(word is not None and (word.lower in medical_words() or word.lower in DRUGS) for word in near)
 
 
 def _is_pair(run: Sequence[_Word]) -> bool:
@@ -407,7 +428,7 @@ def _after(words: Sequence[_Word], end: int, text: str) -> int:
     gap = text[last.end : after.start]
     owner = gap.lower().replace("’", "'").startswith("'s")
     gap = gap[2:] if owner else gap
-    if after.lower in NOUNS and gap in (" ", "-", "/"):
+    if after.lower in NOUNS and gap in (" ", "-", "/") and not (owner and after.lower in _OWNED and last.lower not in EPONYMS):
         return -9
     if after.text.lower() in DEGREES and gap.strip(", ") == "" and after.text[-1].isupper():
         return 4

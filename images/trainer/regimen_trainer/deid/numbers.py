@@ -13,9 +13,14 @@ _PHONE = (
 )
 _LOOSE = r"(?:\+?\d[\d ().-]{5,18}\d)"
 _SPOKEN_SIGN = r"(?:dot|point|period|underscore|dash|hyphen|minus|plus)"
+_SPELT = rf"(?:(?<![\w'’])\w[\s-]+){{0,24}}(?:\b[\w-]+\s{_SPOKEN_SIGN}\s)*"
+"""Letters said one by one, and pieces with a sign between, before the rest of an address."""
+_DOT = r"(?:\s?\.\s?|[\s,_-]+(?:dot|point|period)[\s_-]|\sd\so\st\s|\s?[(\[{<]\s?(?:dot|\.)\s?[)\]}>]\s?)"
 _DOMAINS = "com org net edu gov io health info us uk ca de mil biz co med care clinic"
 
 
+_MARK = "[\ue000-\uf8ff]"
+"""What stands for a value that was known of the row: a part of an address may have been one."""
 _TLD = "com|org|net|edu|gov|io|health|info|us|uk|ca|de|mil|biz|co|me"
 _PROVIDERS = "gmail|yahoo|hotmail|aol|icloud|protonmail|comcast|verizon|msn|ymail|googlemail"
 
@@ -30,11 +35,24 @@ def _mail_at(match: re.Match[str]) -> str:
 
 
 FORMS = (
+    recognizer(
+        "EMAIL",
+        rf"(?:[\w+-]*[.+]|[\w-]+\s{_SPOKEN_SIGN}\s)*[\w.+-]*{_MARK}(?:\s{_SPOKEN_SIGN}\s(?:\w+|{_MARK})|[\w.+-]|{_MARK})*\s?(?:@|\sat\s|[(\[]at[)\]])\s?(?:[\w-]|{_MARK})+(?:(?:\s?(?:\.|[(\[]dot[)\]])\s?|\sdot\s)[\w-]+)+",
+        shapes=("@", "(at)", "[at]"),
+        words="dot",
+        first=_MARK,
+    ),
+    recognizer(
+        "URL",
+        rf"(?:https?://)?(?:[\w-]+[./])*[\w-]*{_MARK}(?:[\w./-]|{_MARK})*\.(?:com|org|net|edu|gov|io|me|health|example)\b(?:/[\w/.-]*)?|(?:https?://|\bwww\.|[\w-]+\.(?:com|org|net|me)/)[\w./@-]*{_MARK}(?:[\w./?=-]|{_MARK})*",
+        shapes=(".", "/"),
+        first=_MARK,
+    ),
     recognizer("URL", r"\b(?:https?://|ftp://|www\.)[^\s<>\"'\]]*[\w/]", shapes=("://", "www.")),
     recognizer(
         "EMAIL",
-        r"[\w.+%-]+\s?(?:@|[(\[{<]\s?at\s?[)\]}>])\s?[\w-]+(?:\s?(?:\.|[(\[{<]\s?dot\s?[)\]}>])\s?[\w-]+(?<=[a-z0-9]))+",
-        shapes=("@", "(at)", "[at]", "{at}", "<at>", "( at", "[ at"),
+        r"[\w.+%-]+\s?(?:@|[(\[{<]\s?at?\s?[)\]}>])\s?[\w-]+(?:\s?(?:\.|[(\[{<]\s?dot\s?[)\]}>])\s?[\w-]+(?<=[a-z0-9]))+",
+        shapes=("@", "(at)", "(a)", "[a]", "[at]", "{at}", "<at>", "( at", "[ at"),
     ),
     recognizer("EMAIL", r"(?<![\w.])(?=[\w.+-]*[a-z])[\w.+-]{3,}@(?=[\w-]*[a-z])[\w-]{3,}", shapes=("@",)),
     recognizer(
@@ -56,7 +74,50 @@ FORMS = (
         _spoken_mail,
         words="dot point",
     ),
-    recognizer("EMAIL", rf"\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")),
+    recognizer("EMAIL", rf"(?<![\w.])[\w.+-]{{3,}}&[\w-]+(?:\.[\w-]+)*\.(?:{_TLD})\b", shapes=("&",), needs=(".",), first=r"&[\w-]+\."),
+    recognizer(
+        "EMAIL",
+        rf"(?<![\w.])[\w.+]+(?:[-_](?:dot|dash|underscore)[-_][\w.+]+)*[-_]at[-_][\w]+(?:[-_]dot[-_]\w+)*?[-_]dot[-_](?:{_DOMAINS.replace(' ', '|')})\b",
+        shapes=("-at-", "_at_"),
+        words="at",
+        needs=("-at-", "_at_"),
+    ),
+    recognizer(
+        "EMAIL",
+        rf"{_SPELT}[\"“]?[\w.+-]+(?:['’]\w+)?[\"”]?(?:\s?(?:@@|＠|[(\[{{<]\s?(?:at|a|@)\s?[)\]}}>])\s?|\s?[-_]at[-_]\s?|\sat[\s-]sign\s|,?\sat,?\s|\sa\st\s|(?<=[\"”])@|\s@\s)"
+        rf"(?P<domain>[\w-]+(?:{_DOT}[\w-]+)*?{_DOT}(?:{_TLD}|health)\b|(?:{_PROVIDERS}|outlook|proton)\s(?:{_TLD})\b)",
+        lambda match: match[0] if re.search(r"\sat\s[\w.-]+$", match[0]) else tag("EMAIL"),
+        first=rf"(?:\s?(?:@@|＠|[(\[{{<]\s?(?:at|a|@)\s?[)\]}}>])\s?|\s?[-_]at[-_]\s?|\sat[\s-]sign\s|,?\sat,?\s|\sa\st\s|[\"”]@|\s@\s)(?:[\w-]+(?:{_DOT}[\w-]+)*?{_DOT}(?:{_TLD}|health)\b|(?:{_PROVIDERS}|outlook|proton)\s(?:{_TLD})\b)",
+        words=_TLD.replace("|", " ") + " health",
+        needs=(
+            "@",
+            "＠",
+            "(at",
+            "[at",
+            "{at",
+            "<at",
+            "(a)",
+            "[a]",
+            "( at",
+            "[ at",
+            " at ",
+            ",at ",
+            "\nat ",
+            "-at-",
+            "_at_",
+            "-at_",
+            "_at-",
+            "at sign",
+            "at-sign",
+            "a t ",
+            "- at",
+            "_ at",
+            "\tat",
+        ),
+    ),
+    recognizer(
+        "EMAIL", rf"{_SPELT}\b[\w.-]+\s(?:at|@)\s(?:{_PROVIDERS})\b(?:\s?(?:\.|dot)\s?(?:{_TLD}))?", words=_PROVIDERS.replace("|", " ")
+    ),
     recognizer(
         "EMAIL",
         rf"(?P<lead>\b(?:{_PROVIDERS})(?:\s(?:account|address|handle|username|id|name))*(?:\s(?:is|as|under)|:|=)?\s+)(?=[a-z_.-]*\d)[\w.-]{{4,}}",
@@ -76,7 +137,7 @@ FORMS = (
     ),
     recognizer(
         "EMAIL",
-        rf"\b[\w.-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
+        rf"{_SPELT}\b[\w.+-]+(?:\s{_SPOKEN_SIGN}\s[\w-]+)*\s?(?:\sat|\sat\s(?:the\s)?sign|[(\[]at[)\]]|@)\s?\s?[\w-]+(?:(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?|\s?\.\s?)[\w-]+)*?"
         rf"(?:\s(?:dot|point|period)\s|\s?[(\[]dot[)\]]\s?)(?:{_DOMAINS.replace(' ', '|')})\b",
         words="dot point period",
     ),
@@ -101,30 +162,7 @@ FORMS = (
         "URL",
         r"\b(?:[a-z0-9-]+\.)+(?:me|ly|gl|tv|us|co|app|dev|online|site|blog|uk|ca|de|link|page|xyz|be|gg|eu|biz|ai)/[^\s<>\"'\]]*[\w/]",
         shapes=("/",),
-        needs=(
-            ".me/",
-            ".ly/",
-            ".gl/",
-            ".tv/",
-            ".us/",
-            ".co/",
-            ".app/",
-            ".dev/",
-            ".online/",
-            ".site/",
-            ".blog/",
-            ".uk/",
-            ".ca/",
-            ".de/",
-            ".link/",
-            ".page/",
-            ".xyz/",
-            ".be/",
-            ".gg/",
-            ".eu/",
-            ".biz/",
-            ".ai/",
-        ),
+        first=r"\.(?:me|ly|gl|tv|us|co|app|dev|online|site|blog|uk|ca|de|link|page|xyz|be|gg|eu|biz|ai)/",
     ),
     recognizer(
         "URL",

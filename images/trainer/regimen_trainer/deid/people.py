@@ -9,7 +9,7 @@ import re
 from regimen_trainer.deid.lexicon import family_names, given_names, is_known, medical_words
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, PROTECTED
 from regimen_trainer.deid.names import DOES, DOSED, SPEAKS
-from regimen_trainer.deid.recognizer import Becomes, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, Becomes, recognizer, tag, word_set
 
 KIN = (
     "wife husband son daughter mother father sister brother spouse partner girlfriend boyfriend fiance fiancee fiancé fiancée friend neighbor neighbour aunt uncle niece nephew cousin grandson "
@@ -17,7 +17,7 @@ KIN = (
     "grandpa landlord interpreter translator caretaker aide sitter kid baby toddler ex ex-husband ex-wife mother-in-law father-in-law son-in-law daughter-in-law sister-in-law brother-in-law "
     "sibling classmate teammate nanny babysitter teacher coach"
 )
-_KIN = "|".join(sorted(KIN.split(), key=len, reverse=True))
+KIN_PATTERN = "|".join(sorted(KIN.split(), key=len, reverse=True))
 _KIN_WORDS = " ".join(word for word in KIN.split() if "-" not in word and word.isascii()) + " law fianc"
 _WHOSE = r"(?:his|her|my|their|our|your|the|a|pt['’]s|patient['’]s|[a-z]+['’]s|with|ex|older|younger|oldest|youngest|eldest|twin|by|and)"
 _ACTS = (
@@ -25,7 +25,7 @@ _ACTS = (
     r"(?:is|was)\s(?:an?\s\d|a\s(?:very\s)?(?:pleasant|nice|lovely|young|healthy)|\d\d|seen\s(?:and|today|in|by)|here\s|told|doing\swell|brought|admitted\s(?:to|with|for)|evaluated|stable\s(?:and|on)|accompanied))\b"
 )
 _ACT_WORDS = "presents presented reports denies denied states stated says said complains endorses tells told agrees agreed called returns lives voiced voices understands arrived tolerated is was brought has had will"
-_NO_NAMES = (
+NO_NAMES = (
     FUNCTION_WORDS
     | DOES
     | SPEAKS
@@ -39,7 +39,7 @@ _MEETS = word_set(
     "saw told with to met called asked by from for contacted thanked and see tell call paged notified advised informed per called thanked asked texted reached helped assisted examined dear hi hello"
 )
 _MODALS = word_set("will may love king drew")
-_SUBJECTS = word_set(
+SUBJECTS = word_set(
     "patient pt nurse nursing family staff mom dad parents provider physician doctor client claimant member insured radiology pathology pharmacy surgery neurology cardiology oncology urology mother father wife husband daughter son child infant baby hospice police ems witness bystander lab insurance facility plan history exam"
 )
 _NOT_INITIALS = word_set("""
@@ -56,14 +56,14 @@ def _lead(name: str) -> Becomes:
 def _is_name(word: str) -> bool:
     """Whether a word may be a first name although it is English."""
     lower = word.lower()
-    return lower in given_names() and lower not in _NO_NAMES and lower not in PROTECTED
+    return lower in given_names() and lower not in NO_NAMES and lower not in PROTECTED
 
 
 def _relative(match: re.Match[str]) -> str:
     """After `his wife`, any capitalised word; in lower case, a first name."""
     name, after = match["name"], match.string[match.end() : match.end() + 12]
     lower = name.lower().removesuffix("'s")
-    if lower in PROTECTED or lower in _NO_NAMES or lower in medical_words() or (name.isupper() and len(name) > 1 and not _is_name(name)):
+    if lower in PROTECTED or lower in NO_NAMES or lower in medical_words() or (name.isupper() and len(name) > 1 and not _is_name(name)):
         return match[0]
     if name[0].isupper():
         return (
@@ -88,12 +88,12 @@ def _actor(match: re.Match[str]) -> str:
         {word.lower() for word in words} <= family_names()
         and name[0].isupper()
         and words[-1][0].isupper()
-        and _NO_NAMES.isdisjoint(word.lower() for word in words)
+        and NO_NAMES.isdisjoint(word.lower() for word in words)
     )
     if (
         known
         and not words[-1].lower().endswith(("ology", "ics", "ing"))
-        and _SUBJECTS.isdisjoint(word.lower() for word in words)
+        and SUBJECTS.isdisjoint(word.lower() for word in words)
         and not PROTECTED.intersection(word.lower() for word in words)
     ):
         return lead + tag("NAME")
@@ -128,14 +128,14 @@ def _employer(match: re.Match[str]) -> str:
     return (
         match[0]
         if (lower in PROTECTED and lower not in _BRANDS)
-        or lower in _NO_NAMES
+        or lower in NO_NAMES
         or lower in word_set("night nights days part full doctor patient")
         else match["lead"] + tag("ORGANIZATION")
     )
 
 
 def _small_employer(match: re.Match[str]) -> str:
-    return match[0] if is_known(match["own"]) or match["own"] in _NO_NAMES else match["lead"] + tag("ORGANIZATION")
+    return match[0] if is_known(match["own"]) or match["own"] in NO_NAMES else match["lead"] + tag("ORGANIZATION")
 
 
 def _rest(match: re.Match[str]) -> str:
@@ -145,7 +145,7 @@ def _rest(match: re.Match[str]) -> str:
     if (
         not fits
         or word in PROTECTED - {"christian", "le", "li", "ma"}
-        or word in _NO_NAMES
+        or word in NO_NAMES
         or word in SPEAKS
         or (match["rest"][0].islower() and is_known(word))
     ):
@@ -159,7 +159,7 @@ def _colleague(match: re.Match[str]) -> str:
     names = [word in family_names() or word in given_names() or not is_known(word) for word in words]
     if (
         not all(names)
-        or not (_SUBJECTS | _NO_NAMES | FUNCTION_WORDS | _STAFF).isdisjoint(words)
+        or not (SUBJECTS | NO_NAMES | FUNCTION_WORDS | _STAFF).isdisjoint(words)
         or words[-1].endswith(("ing", "ology", "tion"))
     ):
         return match[0]
@@ -171,26 +171,33 @@ _STAFF = word_set(
 )
 _TRADES = "bakery|plumbing|electric|construction|trucking|roofing|landscaping|bank|steel|motors|foods|farms?|dairy|lumber|mill|quarry|plant|factory|mine|foundry|brewery|logistics|freight|warehouse|shop|store|grill|diner|cafe|salon|garage|auto|packing|cannery|ranch|orchard"
 BESIDE = (
-    recognizer("NAME", r"\b(?:Li|Le|Lo|Lu|Ma|Mo|Su|Tu|Yo|Ha|Hu|So|Sa|Do|Di|Na|Ng|An|My|Al|El)\s\[NAME\]", flags=0),
+    recognizer("NAME", r"\b(?:Li|Le|Lo|Lu|Ma|Mo|Su|Tu|Yo|Ha|Hu|So|Sa|Do|Di|Na|Ng|An|My|Al|El)\s\[NAME\]", flags=0, needs=(BEFORE,)),
     recognizer(
         "NAME",
         r"(?P<list>[A-Z](?<![\w'’-].)[a-z]+(?:,\s[A-Z][a-z]+)*),?\s(?:and|&)\s\[NAME\]",
         lambda match: (
             tag("NAME") + " and " + tag("NAME")
             if all(word.lower() in family_names() or word.lower() in given_names() for word in re.findall(r"\w+", match["list"]))
-            and not (PROTECTED | _SUBJECTS).intersection(match["list"].lower().replace(",", "").split())
+            and not (PROTECTED | SUBJECTS).intersection(match["list"].lower().replace(",", "").split())
             else match[0]
         ),
         flags=0,
+        needs=("and [name]", "& [name]"),
     ),
     recognizer(
         "NAME",
         r"(?P<lead>)\[NAME\](?:\s[A-Z]\.)?(?:\s(?:de|la|las|los|del|van|von|der|bin|ibn|da|dos|al|el))*\s(?P<rest>(?:(?:al|el)-)?[^\W\d_]{2,}(?:[-'’][^\W\d_]+)*)(?<!['’]s)(?P<after>)",
         _rest,
         flags=0,
+        needs=("[name] ",),
     ),
-    recognizer("NAME", r"(?P<lead>\b[a-z]+,?\s)(?P<rest>[A-Z][a-z]{2,})\s\[NAME\](?P<after>)", _rest, flags=0),
-    recognizer("ORGANIZATION", rf"\[(?:NAME|PLACE|ORGANIZATION)\](?:['’]s)?\s(?i:{_TRADES})\b(?:\s(?:&|and)\s[A-Z]\w+)?", flags=0),
+    recognizer("NAME", r"(?P<lead>\b[a-z]+,?\s)(?P<rest>[A-Z][a-z]{2,})\s\[NAME\](?P<after>)", _rest, flags=0, needs=(BEFORE,)),
+    recognizer(
+        "ORGANIZATION",
+        rf"\[(?:NAME|PLACE|ORGANIZATION)\](?:['’]s)?\s(?i:{_TRADES})\b(?:\s(?:&|and)\s[A-Z]\w+)?",
+        flags=0,
+        words=_TRADES.replace("|", " ").replace("?", " ") + " farm",
+    ),
 )
 """Only where a name has been found."""
 
@@ -218,7 +225,7 @@ def _in_role(match: re.Match[str]) -> str:
     words = [word.lower() for word in re.findall(r"[^\W\d_]{2,}", match["name"])]
     if (
         not words
-        or not (_NO_NAMES | _SUBJECTS | _STAFF | PROTECTED).isdisjoint(words)
+        or not (NO_NAMES | SUBJECTS | _STAFF | PROTECTED).isdisjoint(words)
         or words[-1].endswith(("ology", "ing", "tion", "ment", "ics"))
     ):
         return match[0]
@@ -245,7 +252,7 @@ PEOPLE = (
         words=_ROLE_WORDS,
         flags=0,
     ),
-    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?))(?P<name>[A-Z][A-Za-z'’-]{2,}),?\s[A-Z]\.?(?=\s*(?:\n|$|[,;]|\sMD))", lambda match: match["lead"] + tag("NAME") if match["name"].lower() in family_names() and match["name"].lower() not in PROTECTED and match["name"].lower() not in ("vitamin", "type", "grade", "hepatitis") else match[0], flags=0),
+    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?))(?P<name>[A-Z][A-Za-z'’-]{2,}),?\s[A-Z]\.?(?=\s*(?:\n|$|[,;]|\sMD))", lambda match: match["lead"] + tag("NAME") if match["name"].lower() in family_names() and match["name"].lower() not in PROTECTED and match["name"].lower() not in ("vitamin", "type", "grade", "hepatitis") else match[0], flags=0, first=r"\s[A-Z]\.?\s*(?:\n|$|[,;]|\sMD)"),
     recognizer("NAME", r"(?P<lead>)(?<![\w/])(?P<name>[a-z]{2,3})(?=/(?:rn|md|lpn|np|cna|pa)\b)|(?P<other>\b(?:signed|initials|initialed\sby|by):?\s)[a-z]{2}(?=[.,;\n]|$)(?<!\sus|\sit|\sme|\spt|\sot|\srn|\smd|\siv|\spo|\sim|\sct)", lambda match: match[0] if (match["name"] or "") in _NOT_INITIALS else (match["other"] or "") + tag("NAME"), words="rn md lpn np cna pa signed initials by", flags=0),
     recognizer("NAME", r"(?<![\w'’])(?:[odnm]['’](?!clock)[a-z]{4,}|[NMD]['’][A-Z][a-z]{2,}|(?:al|el)-[A-Za-z][a-z]{2,})(?<!['’]s)", lambda match: match[0] if is_known(match[0].lower()) else tag("NAME"), flags=0, words="o d n m al el"),
     recognizer(
@@ -253,8 +260,7 @@ PEOPLE = (
         r"(?P<lead>\b(?:a|an|the|former|retired|as)\s)(?P<own>[A-Z][\w'’&-]+(?:\s[A-Z][\w'’&-]+)?)\s(?=(?:engineer|employee|driver|plant|worker|mechanic|machinist|pilot|executive|retiree|factory|warehouse|truck\sdriver|cashier|manager|foreman|store|dealership)\b)",
         _employer,
         words="engineer employee driver plant worker mechanic machinist pilot executive retiree factory warehouse cashier manager foreman store dealership",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer("ORGANIZATION", r"\b(?:[A-Z]\w+\s)?Local\s\d{1,4}\b", words="local", flags=0),
     recognizer(
         "NAME",
@@ -264,13 +270,13 @@ PEOPLE = (
     ),
     recognizer(
         "NAME",
-        rf"(?P<lead>\b{_WHOSE}\s(?:\w+\s)?(?:{_KIN})(?P<gap>,?\s|\s?\(|,?\s(?:is|named|called|is\snamed|is\scalled)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
+        rf"(?P<lead>\b{_WHOSE}\s(?:\w+\s)?(?:{KIN_PATTERN})(?P<gap>,?\s|\s?\(|,?\s(?:is|named|called|is\snamed|is\scalled)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
         _relative,
         words=_KIN_WORDS,
     ),
     recognizer(
         "NAME",
-        rf"(?P<lead>(?:^|[.;,]\s+|\b(?:and|from)\s)(?:{_KIN})(?P<gap>,?\s|\s?\(|\s(?:is|named)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
+        rf"(?P<lead>(?:^|[.;,]\s+|\b(?:and|from)\s)(?:{KIN_PATTERN})(?P<gap>,?\s|\s?\(|\s(?:is|named)\s))(?P<name>[^\W\d_]+(?:[-'’][^\W\d_]+)?)(?<!['’]s)",
         _relative,
         words=_KIN_WORDS,
     ),
@@ -286,8 +292,7 @@ PEOPLE = (
         r"(?P<lead>\b(?i:named|nicknamed|goes\sby|known\sas|aka|a\.k\.a\.|named\safter|nee|née|maiden\sname)\s[\"“'‘]?)(?!(?:The|A|An|As|If)\b)(?P<name>[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+)*)",
         lambda match: match[0] if match["name"].lower() in PROTECTED | medical_words() else match["lead"] + tag("NAME"),
         words="named nicknamed goes known aka k nee née maiden", needs=("named", "goes by", "known as", "aka", "a.k.a", "nee ", "née", "maiden name"),
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer(
         "NAME",
         rf"(?P<name>[A-Z](?<![\w'’-].)[a-z'’-]+(?:\s[A-Z][a-z'’-]+)?)(?=\s{_ACTS})",
@@ -314,8 +319,7 @@ PEOPLE = (
         r"(?P<name>[A-Z](?:(?<=[a-z]\s.)|(?<=[a-z],\s.))[a-z]{2,})\b(?!-|['’]?s?\s?(?:sign|test|disease|syndrome))",
         _amid,
         words="with to told saw see by for from called met thanked asked and that per about let had helped of when contacted informed advised gave if because has have reached examined met seeing said but is was while",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer("NAME", rf"(?P<lead>)\b(?P<name>[A-Z]\.?[A-Z]\.?(?:[A-Z]\.?)?)(?=,?\s{_DEGREES}\b)(?<![A-Z]\s..)", _initials, words="md d do rn n lpn cna np pa pt ot dpt dds phd lcsw msw rt crna aprn fnp ma emt slp", flags=0),
     recognizer(
         "NAME",
@@ -333,16 +337,14 @@ PEOPLE = (
         _employer,
         words="works work worked working employed employee owner job drives drive drove driving hauls haul delivers deliver flies flew cooks cook cleans teaches coaches volunteers volunteer interns internship owns owned runs manages managed member belongs "
         "contractor contracts contract retired retire retires student teacher cashier manager clerk foreman welder engineer driver mechanic insurance coverage insured plan policy",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer(
         "ORGANIZATION",
         r"\b(?:Blue\s(?:Cross|Shield)(?:\s(?:and\s|&\s)?Blue\sShield)?(?:\sof\s[A-Z]\w+(?:\s[A-Z]\w+)?)?|[A-Z]\w+(?:\s[A-Z]\w+)?\s(?:Plumbing|Electric|Construction|Trucking|Roofing|Landscaping|Bakery|Bank|Credit\sUnion|Airlines|Steel|Motors|Foods|Farms|Dairy|Lumber|"
         r"Brothers|Bros|Sons|Mills?|Packing|Freight|Transport(?:ation)?|Services\sInc|Enterprises|Holdings|Partners|Solutions|Systems\sInc|Union|Local\s\d+))\b",
         lambda match: match[0] if match[0].split()[0].lower() in FUNCTION_WORDS else tag("ORGANIZATION"),
         words="blue plumbing electric construction trucking roofing landscaping bakery bank union airlines steel motors foods farms dairy lumber brothers bros sons mill mills packing freight transport transportation inc enterprises holdings partners solutions local",
-        flags=0,
-    ),
+        flags=0, amid=True),
     recognizer(
         "ORGANIZATION",
         r"(?P<lead>\b(?:works?|worked|working|employed|job|jobs)\s(?:at|for|by|with)\s(?:the\s)?)(?P<own>[a-z]+)(?:\s(?:bakery|plant|mill|farms?|foods|logistics|steel|trucking|construction))?\b",

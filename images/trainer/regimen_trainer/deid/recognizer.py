@@ -9,16 +9,30 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 _WORD = re.compile(r"[a-z]+")
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 _ZEROS = bytes.maketrans(b"123456789", b"000000000")
 MANY_COLONS, MANY_HYPHENS = "\x00::", "\x00--"
 """Shapes of texts with more than two colons, or more than three hyphens."""
 _DIGIT = "\x00digit"
 """What a text has that holds any digit, for recognizers that need one."""
-PARTS = ("\x00", "0000", "/", "-0", "0.0", "")
+PARTS = tuple(map(re.compile, (r"\.[a-z]", "xx", r"0000 |[ x]0000", "00000", "0000", r"0[a-z]", r"0 0", "")))
 """What many shapes have in common, so that one look rules all of these out."""
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0 ")
 Becomes = Callable[[re.Match[str]], str]
 Found = dict[str, int]
 """Removed identifiers counted by class."""
+
+
+class Reading(NamedTuple):
+    """What all recognizers ask of a text, found once: its lower-case words, itself in lower case, and that with its digits as 0."""
+
+    words: set[str]
+    lower: str
+    zeros: str
+    bones: str
+    """The latter without its letters a to z: what has none stands in it too."""
+    signs: frozenset[str]
+    """The characters of the latter."""
 
 
 class Recognizer(NamedTuple):
@@ -28,6 +42,24 @@ class Recognizer(NamedTuple):
     words: frozenset[str]
     shapes: tuple[str, ...]
     needs: tuple[str, ...]
+    gate: Callable[[Reading], bool] | None = None
+    """What else must be so of the text as it was."""
+    amid: bool = False
+    """Whether a capital after a word that ends no sentence must be there."""
+
+
+AMID = re.compile(r"[^.!?\s]\s+[\"“'‘]?[A-Z]|[:=(][A-Z]|\s[-~–]\s?[A-Z]|\b(?:[Dd]rs?|Mrs?|Ms)\.\s")
+
+
+def reading(text: str) -> Reading:
+    lower = text.lower()
+    encoded = lower.encode("utf-8", "surrogatepass")
+    zeros = encoded.translate(_ZEROS).decode("utf-8", "surrogatepass")
+    bones = encoded.translate(_ZEROS, _LETTERS).decode("utf-8", "surrogatepass")
+    digit = _DIGIT if "0" in zeros else ""
+    many = MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
+    zeros, bones = zeros + many, bones + many
+    return Reading(words_of(lower), lower + digit, zeros, bones, frozenset(zeros))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -46,14 +78,16 @@ def recognizer(
     shapes: Iterable[str] = (),
     flags: int = re.IGNORECASE,
     needs: Iterable[str] = (),
-    first: str = "",
+    first: str | Callable[[str], object] = "",
+    amid: bool = False,
+    gate: Callable[[Reading], bool] | None = None,
 ) -> Recognizer:
     """What looks like `looks` becomes a tag, or what `becomes` says: the match itself where it is none after all.
 
-    `first`: a cheaper pattern, without which the whole is not tried. `words`: lower-case cues. `shapes`: pieces of text in lower case, digits as 0. `needs`: pieces of text in lower case.
+    `first`: a cheaper pattern or question, without which the whole is not tried. `words`: lower-case cues. `shapes`: pieces of text in lower case, digits as 0. `needs`: pieces of text in lower case.
     """
     pattern, kept = re.compile(looks, flags), tag(name)
-    hint = re.compile(first, flags) if first else None
+    hint = (re.compile(first, flags).search if isinstance(first, str) else first) if first else None
 
     def clean(text: str, found: Found) -> str:
         def replaced(match: re.Match[str]) -> str:
@@ -62,50 +96,59 @@ def recognizer(
                 found[name] = found.get(name, 0) + 1
             return result
 
-        return text if hint and not hint.search(text) else pattern.sub(replaced, text)
+        return text if hint and not hint(text) else pattern.sub(replaced, text)
 
-    return Recognizer(clean, frozenset(words.split()), tuple(shapes), (_DIGIT,) if set("0123456789") <= set(needs) else tuple(needs))
+    return Recognizer(
+        clean, frozenset(words.split()), tuple(shapes), (_DIGIT,) if set("0123456789") <= set(needs) else tuple(needs), gate, amid
+    )
 
 
 class Cues:
-    """Which of some recognizers are worth trying on a text."""
+    """Which of some recognizers are worth trying on a text. Those without words and shapes always are, where what they need is there."""
 
     def __init__(self, recognizers: Iterable[Recognizer]) -> None:
         self._recognizers = tuple(recognizers)
-        self._by_word, self._by_shape = dict[str, list[int]](), dict[str, list[int]]()
+        self._always = self._amid = self._digit = 0
+        self._by_word, by_shape = dict[str, int](), dict[str, int]()
         for index, entry in enumerate(self._recognizers):
+            bit = 1 << index
+            self._always |= bit * (not entry.words and not entry.shapes)
+            self._amid |= bit * entry.amid
+            self._digit |= bit * (entry.needs == (_DIGIT,))
             for word in entry.words:
-                self._by_word.setdefault(word, []).append(index)
+                self._by_word[word] = self._by_word.get(word, 0) | bit
             for shape in entry.shapes:
-                self._by_shape.setdefault(shape, []).append(index)
-        self._by_part: dict[str, list[str]] = {}
-        for shape in self._by_shape:
-            part = next(part for part in PARTS if part in shape)
-            self._by_part.setdefault(part, []).append(shape)
+                by_shape[shape] = by_shape.get(shape, 0) | bit
+        self._by_signs: dict[frozenset[str], dict[Callable[[str], object], list[tuple[str, int, bool]]]] = {}
+        for shape, bits in by_shape.items():
+            part = next(part for part in PARTS if part.search(shape))
+            self._by_signs.setdefault(frozenset(shape) - _PLAIN, {}).setdefault(part.search, []).append(
+                (shape, bits, re.search("[a-z]", shape) is not None)
+            )
 
-    def of(self, words: set[str], lower: str) -> list[Recognizer]:
-        """`words`: the lower-case words of the text; `lower`: the text in lower case."""
-        return self.parted(words, lower, 0)[1]
-
-    def parted(self, words: set[str], lower: str, at: int) -> tuple[list[Recognizer], list[Recognizer]]:
-        """Those before a place in the order, and the others."""
-        zeros = lower.encode("utf-8", "surrogatepass").translate(_ZEROS).decode("utf-8", "surrogatepass")
-        zeros += MANY_COLONS * (zeros.count(":") > 2) + MANY_HYPHENS * (zeros.count("-") > 3)
-        tried: set[int] = set()
-        for word in self._by_word.keys() & words:
-            tried.update(self._by_word[word])
-        for part, shapes in self._by_part.items():
-            if part in zeros:
-                for shape in shapes:
-                    if shape in zeros:
-                        tried.update(self._by_shape[shape])
-        if "0" in zeros:
-            lower += _DIGIT
-        found: tuple[list[Recognizer], list[Recognizer]] = ([], [])
-        for index in sorted(tried):
-            entry = self._recognizers[index]
-            if not entry.needs or _any_in(entry.needs, lower):
-                found[index >= at].append(entry)
+    def of(self, seen: Reading, amid: bool = True) -> list[Recognizer]:
+        """In their order. `amid`: whether the text as it is now has a capital amid a sentence."""
+        tried, by_word, zeros, bones = self._always, self._by_word, seen.zeros, seen.bones
+        for word in by_word.keys() & seen.words:
+            tried |= by_word[word]
+        for signs, parts in self._by_signs.items():
+            if signs <= seen.signs:
+                for part, shapes in parts.items():
+                    if len(shapes) == 1 or part(zeros):
+                        for shape, bits, lettered in shapes:
+                            if bits & ~tried and (lettered or shape in bones) and shape in zeros:
+                                tried |= bits
+        if not amid:
+            tried &= ~self._amid
+        lower = seen.lower
+        if not lower.endswith(_DIGIT):
+            tried &= ~self._digit
+        found = []
+        while tried:
+            entry = self._recognizers[(tried & -tried).bit_length() - 1]
+            tried &= tried - 1
+            if (not entry.needs or _any_in(entry.needs, lower)) and (entry.gate is None or entry.gate(seen)):
+                found.append(entry)
         return found
 
 
@@ -114,6 +157,22 @@ def _any_in(needs: tuple[str, ...], lower: str) -> bool:
         if need in lower:
             return True
     return False
+
+
+BEFORE, NUMBERED = "\x00before", "\x00numbered"
+"""What a text has where a capital, or a number in figures or words, stands right before a tag."""
+_TAGGED = re.compile(r"\[(?:NAME|PLACE|ORGANIZATION|ADDRESS)\]")
+_CAPITAL = re.compile(r"[A-Z][\w.'’-]*\s$")
+_COUNT = re.compile(
+    r"(?:\d[A-Z]?|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|oh))(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?$",
+    re.IGNORECASE,
+)
+
+
+def beside(text: str) -> str:
+    """What stands before the tags of a text, for recognizers that need it."""
+    lefts = [text[max(0, match.start() - 24) : match.start()] for match in _TAGGED.finditer(text)]
+    return BEFORE * any(map(_CAPITAL.search, lefts)) + NUMBERED * any(map(_COUNT.search, lefts)) + _DIGIT
 
 
 def words_of(lower: str) -> set[str]:

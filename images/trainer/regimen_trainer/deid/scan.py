@@ -22,7 +22,7 @@ from regimen_trainer.deid.lexicon import (
 )
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
 from regimen_trainer.deid.names import DOSED, INNER
-from regimen_trainer.deid.recognizer import Cues, recognizer, tag, word_set, words_of
+from regimen_trainer.deid.recognizer import Cues, reading, recognizer, tag, word_set
 from regimen_trainer.deid.tags import TAG
 
 _LABELS = "account acct member subscriber policy license licence plate plates serial passport badge inmate accession npi dea fingerprint chart wristband card ending social pin extension pager locker"
@@ -127,9 +127,8 @@ _UNITS = re.compile(
 def residual(text: str) -> dict[str, int]:
     """How many identifiers of each class may remain."""
     bare = TAG.sub("\ufffd", text) if "[" in text else text
-    lower = bare.lower()
     counts: dict[str, int] = {}
-    for entry in RESIDUAL.of(words_of(lower), lower):
+    for entry in RESIDUAL.of(reading(bare)):
         entry.clean(bare, counts)
     for match in _TOKEN.finditer(bare):
         kind = _suspect(match[0])

@@ -7,7 +7,7 @@ identifier right after its label ("badge number four four one two"). Years, ages
 import re
 
 from regimen_trainer.deid.labels import labelled
-from regimen_trainer.deid.recognizer import Found, Recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import Found, Reading, Recognizer, tag, word_set
 
 _ONES = word_set("zero oh one two three four five six seven eight nine")
 _TEENS = word_set("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
@@ -21,7 +21,7 @@ _JOINTS = word_set("dash hyphen slash double triple hundred thousand and area co
 _WORDS = _ONES | _TEENS | _TENS
 _ANY = "|".join(sorted(_WORDS | _SPELLED, key=len, reverse=True))
 _RUN = re.compile(
-    rf"\b(?:{_ANY}|double|triple|[a-z](?=\s(?:as\sin\b|{_ANY}\b))|\d{{1,4}}(?=[\s,-]+(?:{_ANY})\b))"
+    rf"\b(?:{_ANY}|double|triple|[a-z](?=(?:\s[a-z]){{0,6}}\s(?:as\sin\b|{_ANY}\b))|\d{{1,4}}(?=[\s,-]+(?:{_ANY})\b))"
     rf"(?:[\s,.-]+(?:{_ANY}|{'|'.join(sorted(_JOINTS - {'as', 'in', 'and'}))}|as\sin\s\w+|[a-z]|\d{{1,4}})\b)*(?<![\s,.-])",
     re.IGNORECASE,
 )
@@ -67,5 +67,11 @@ def _weight(words: list[str]) -> int:
     return digits + letters if digits else 0
 
 
-SPOKEN = Recognizer(clean, _ONES - {"one"} | {"ten", "eleven", "twelve"}, (), ())
+def _several(seen: Reading) -> bool:
+    """Whether a text may hold two such words."""
+    said = seen.words & _SAID
+    return len(said) > 1 or any(seen.lower.count(word) > 1 for word in said)
+
+
+SPOKEN = Recognizer(clean, _ONES - {"one"} | {"ten", "eleven", "twelve"}, (), (), _several)
 """Tried where a figure other than `one`, which is rather a pronoun, is there."""
