@@ -1,6 +1,7 @@
 """From exports to files: which rows are used, why the others are not, and that the same input gives the same revision."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -106,13 +107,31 @@ def test_held_out_rows_say_which_belong_together(dataset: Dataset) -> None:
     assert set(groups) == set(range(1, len(lines) // 3 + 1)), "numbers that mean nothing elsewhere"
 
 
+def surrogates_of(folder: Path, column: str) -> list[list[str]]:
+    """Those of a column in each row's analysis."""
+    return [re.findall(rf"\[{column} ([a-f][0-9a-f]{{7}})\]", line["completion"][0]["content"]) for line in lines_of(folder, "bimedix*")]
+
+
 def test_known_values_of_a_person_have_one_surrogate_everywhere(dataset: Dataset) -> None:
-    rows = [row | {"medical_analysis": f"{row['medical_analysis']} Maria Gonzalez."} for row in claims(20)]
+    rows = [
+        row | {"medical_analysis": f"{row['medical_analysis']} Maria Gonzalez of {row['policy_id']} came. Gonzalez is well."}
+        for row in claims(20)
+    ]
     out = dataset.prepare({"claims": rows})
-    said = {line["completion"][0]["content"].partition("[patient_name ")[2] for line in lines_of(out, "bimedix*")}
-    assert len(said) == 1
-    again = dataset.prepare({"claims": [*rows, *[row | {"claim_id": f"D{index}"} for index, row in enumerate(rows)]]})
-    assert {line["completion"][0]["content"].partition("[patient_name ")[2] for line in lines_of(again, "bimedix*")} == said
+    (name, again), *others = surrogates_of(out, "patient_name")
+    assert again == name
+    assert others == [[name, name]] * 19
+    assert len({policy for (policy,) in surrogates_of(out, "policy_id")}) == len({row["policy_id"] for row in rows})
+    assert "\ufffd" not in "".join(path.read_text() for path in out.glob("*.jsonl"))
+    grown = dataset.prepare({"claims": [*rows, *[row | {"claim_id": f"D{index}"} for index, row in enumerate(rows)]]})
+    assert surrogates_of(grown, "patient_name") == [[name, name]] * 40
+
+
+def test_what_looks_like_our_own_marks_is_text(dataset: Dataset) -> None:
+    rows = claims(20, medical_analysis="Said [known 00000003] \ue003 twice, as Maria Gonzalez has it.")
+    out = dataset.prepare({"claims": rows})
+    text = next(line["completion"][0]["content"] for line in lines_of(out, "bimedix*") if "Said" in json.dumps(line))
+    assert re.fullmatch(r"Said known   twice, as \[patient_name [a-f][0-9a-f]{7}\] has it\.", text), text
 
 
 def test_a_known_value_may_be_a_date_that_prompts_need(dataset: Dataset) -> None:

@@ -1,7 +1,8 @@
 """The work on each row's texts: identifiers out, grams for near-duplicates. Runs in worker processes, one batch of rows after another.
 
 What a row gives depends on the row and the key alone, so that the number of workers never shows in a revision. Known values become marks
-(private-use characters, one for each column); the surrogates that stand for them are drawn later, in one place.
+(private-use characters, one for each column); the surrogates that stand for them are drawn later, in one place. While recognisers are at work a
+tag stands in each mark's place: they put tags out of their own way, and take private-use characters for rubbish.
 """
 
 import re
@@ -19,6 +20,7 @@ from regimen_trainer.deid import Known, deidentify, residual
 
 FIRST_MARK = 0xE000
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
+_STANDING = re.compile(r"\[known ([0-9a-f]{8})\]")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ def mark(index: int) -> str:
     return chr(FIRST_MARK + index)
 
 
+def _standing(index: int) -> str:
+    return f"[known {index:08x}]"
+
+
 def keyed(key: bytes, kind: str, value: str) -> bytes:
     """16-byte keyed hash of a value of a kind. Case and outer spaces do not matter."""
     return blake2b(f"{kind}\0{value.strip().casefold()}".encode(), key=key, digest_size=16).digest()
@@ -66,7 +72,7 @@ def work(batch: pa.RecordBatch, recipe: Recipe) -> Worked:
     cleaned: dict[str, list[str]] = {name: [] for name in recipe.texts}
     hashes: dict[str, list[bytes | None]] = {name: [] for name in recipe.known}
     for index in range(batch.num_rows):
-        known = [Known(name, columns[name][index], mark(place)) for place, name in enumerate(recipe.known) if columns[name][index]]
+        known = [Known(name, columns[name][index], _standing(place)) for place, name in enumerate(recipe.known) if columns[name][index]]
         before, used = removed.total(), set[str]()
         for name in recipe.texts:
             text = _clean(columns[name][index], known, recipe, removed, left)
@@ -84,10 +90,10 @@ def _clean(text: str, known: Sequence[Known], recipe: Recipe, removed: Counter[s
     text = text if text.isascii() else _PRIVATE.sub(" ", text)
     if not recipe.scrub:
         return text
-    done = deidentify(text, known)
+    done = deidentify(_STANDING.sub("known", text), known)
     removed.update(done.found)
     left.update(residual(done.text))
-    return done.text
+    return _STANDING.sub(lambda match: mark(int(match[1], 16)), done.text)
 
 
 def _comparable(cleaned: Mapping[str, Sequence[str]], recipe: Recipe, rows: int) -> list[str]:
