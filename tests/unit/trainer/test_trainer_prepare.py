@@ -127,6 +127,20 @@ def test_known_values_of_a_person_have_one_surrogate_everywhere(dataset: Dataset
     assert surrogates_of(grown, "patient_name") == [[name, name]] * 40
 
 
+@pytest.mark.parametrize("codes", ["72148", "95250, 99213", "A9276;E0601", "99213-25", "0001U", "72148 | 72149"])
+def test_codes_stay_in_their_columns(dataset: Dataset, codes: str) -> None:
+    out = dataset.prepare({"claims": claims(20, procedure_codes=codes, diagnosis_codes="M54.50")})
+    asked = next(text for line in lines_of(out, "openins*") if codes in (text := line["prompt"][1]["content"]))
+    assert "M54.50" in asked
+
+
+@pytest.mark.parametrize("codes", ["72148 Maria Gonzalez", "123-45-6789", "(555) 010-4477", "90210-1234"])
+def test_what_is_no_code_goes_from_their_columns_too(dataset: Dataset, codes: str) -> None:
+    out = dataset.prepare({"claims": claims(20, procedure_codes=codes)})
+    text = json.dumps(lines_of(out))
+    assert not [part for part in ("Gonzalez", "123-45-6789", "010-4477", "90210") if part in text]
+
+
 def test_what_looks_like_our_own_marks_is_text(dataset: Dataset) -> None:
     rows = claims(20, medical_analysis="Said [known 00000003] \ue003 twice, as Maria Gonzalez has it.")
     out = dataset.prepare({"claims": rows})

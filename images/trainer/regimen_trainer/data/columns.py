@@ -54,6 +54,8 @@ MODELS: dict[SourceName, dict[str, Kind]] = {
 FORBIDDEN = frozenset({"adjudication_decision"})
 IDENTIFYING: dict[SourceName, tuple[str, ...]] = {"claims": ("claim_id", "policy_id", "claim_number"), "documents": ()}
 """Columns that hold identifiers themselves: never in a text, a surrogate in their place."""
+CODES: dict[SourceName, tuple[str, ...]] = {"claims": ("diagnosis_codes", "procedure_codes"), "documents": ()}
+"""Columns that hold codes alone."""
 SIMILAR: dict[SourceName, tuple[str, ...]] = {
     "claims": ("diagnosis_codes", "procedure_codes", "medical_analysis"),
     "documents": ("dictation",),

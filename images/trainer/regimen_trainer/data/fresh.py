@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from regimen.spec.dataset import SourceName, TrainingDatasetSpec
 from regimen_trainer.data import similar, surrogates
 from regimen_trainer.data.cleaning import clean, number
-from regimen_trainer.data.columns import SIMILAR, Shape, held, quoted
+from regimen_trainer.data.columns import CODES, SIMILAR, Shape, held, quoted
 from regimen_trainer.data.memory import Memory
 from regimen_trainer.data.outcome import SourceOutcome
 from regimen_trainer.data.sides import prefixes
@@ -25,7 +25,7 @@ def deidentify(
     name = shape.source
     recipe = Recipe(
         name, memory.key, shape.known, shape.texts, SIMILAR[name], shape.group, "claim_id" if name == "claims" else None,
-        spec.deidentify.method == "SafeHarbor",
+        CODES[name], spec.deidentify.method == "SafeHarbor",
     )  # fmt: skip
     fresh = int(bench.one(f"SELECT count(*) FROM judged_{name} WHERE reason IS NULL AND fresh"))
     told(f"de-identifying {name}: 0 of {fresh} rows")

@@ -20,6 +20,10 @@ from regimen_trainer.deid import Known, deidentify, residual
 
 FIRST_MARK = 0xE000
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
+_CODES = re.compile(
+    r"(?:[A-Z]{0,2}\d{2,5}[A-Z]?(?:\.[0-9A-Z]{1,4})?(?:-[0-9A-Z]{2})?|[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?)(?:[\s,;|/]+|$)", re.IGNORECASE
+)
+"""A code as ICD-10, CPT and HCPCS have them, and what parts it from the next. No telephone or social security number has this form."""
 _STANDING = re.compile(r"\[known ([0-9a-f]{8})\]")
 
 
@@ -35,6 +39,8 @@ class Recipe:
     group: tuple[str, ...]
     identity: str | None
     """Column that names a row; None: its content does."""
+    codes: tuple[str, ...]
+    """Texts that are lists of codes: a bare number, which nothing explains elsewhere, is one there."""
     scrub: bool
 
 
@@ -75,7 +81,9 @@ def work(batch: pa.RecordBatch, recipe: Recipe) -> Worked:
         known = [Known(name, columns[name][index], _standing(place)) for place, name in enumerate(recipe.known) if columns[name][index]]
         before, used = removed.total(), set[str]()
         for name in recipe.texts:
-            text = _clean(columns[name][index], known, recipe, removed, left)
+            text = columns[name][index]
+            if name not in recipe.codes or not _only_codes(text, known):
+                text = _clean(text, known, recipe, removed, left)
             cleaned[name].append(text)
             used.update(_PRIVATE.findall(text) if not text.isascii() else ())
         changed += removed.total() > before
@@ -94,6 +102,12 @@ def _clean(text: str, known: Sequence[Known], recipe: Recipe, removed: Counter[s
     removed.update(done.found)
     left.update(residual(done.text))
     return _STANDING.sub(lambda match: mark(int(match[1], 16)), done.text)
+
+
+def _only_codes(text: str, known: Sequence[Known]) -> bool:
+    values = {entry.value.strip().casefold() for entry in known}
+    words = re.split(r"[\s,;|/]+", text.strip())
+    return _CODES.sub("", text.strip()) == "" and values.isdisjoint(map(str.casefold, words))
 
 
 def _comparable(cleaned: Mapping[str, Sequence[str]], recipe: Recipe, rows: int) -> list[str]:
