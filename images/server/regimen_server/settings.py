@@ -33,8 +33,8 @@ def files(environ: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
     if not (text := environ.get("GGUFS")):
         return [(required("GGUF_URI", environ), digest(environ))]
     try:
-        listed = [(item["uri"], digest({"GGUF_SHA256": item["sha256"]})) for item in json.loads(text)]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        listed = [(item["uri"], _hex(item["sha256"], "GGUFS")) for item in json.loads(text)]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise SettingsError(f"GGUFS is not a JSON list of objects with uri and sha256: {type(error).__name__}") from error
     return listed
 
@@ -44,17 +44,21 @@ def needed(environ: Mapping[str, str] = os.environ) -> frozenset[str] | None:
     if not (text := environ.get("NEEDED")):
         return None
     try:
-        return frozenset(digest({"GGUF_SHA256": item}) for item in json.loads(text))
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        return frozenset(_hex(item, "NEEDED") for item in json.loads(text))
+    except (json.JSONDecodeError, TypeError) as error:
         raise SettingsError(f"NEEDED is not a JSON list of digests: {type(error).__name__}") from error
 
 
 def digest(environ: Mapping[str, str] = os.environ) -> str:
     """The hex digits of GGUF_SHA256, with or without `sha256:` before them."""
-    value = required("GGUF_SHA256", environ).removeprefix("sha256:")
-    if not DIGEST.fullmatch(value):
-        raise SettingsError(f"GGUF_SHA256 is not 64 hex digits: {value!r}")
-    return value
+    return _hex(required("GGUF_SHA256", environ), "GGUF_SHA256")
+
+
+def _hex(value: object, name: str) -> str:
+    bare = str(value).removeprefix("sha256:")
+    if not DIGEST.fullmatch(bare):
+        raise SettingsError(f"{name} is not 64 hex digits: {bare!r}")
+    return bare
 
 
 def cache_file(environ: Mapping[str, str] = os.environ) -> Path:

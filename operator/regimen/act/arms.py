@@ -10,7 +10,7 @@ from regimen.act.cluster import Cluster, Object
 from regimen.act.comparisons import Comparisons
 from regimen.act.http import Peers
 from regimen.act.parts import document, holds_place, is_settled, job_facts, owner_of, pod_facts, spec_of, status_of
-from regimen.act.records import Known, Records
+from regimen.act.records import Recorded, Records
 from regimen.plan.admission import CardLoad, ModelSize, Unplaced, places, serving_bytes
 from regimen.plan.common import JobFacts, Owner, Settings
 from regimen.plan.exchange import ArmFacts
@@ -85,7 +85,7 @@ class ServiceArms:
         version, ready, _ = self._version(owner.namespace, spec.to_ref.name)
         obj = self.cluster.get("ModelService", owner.namespace, spec.service_ref.name)
         service_owner = owner_of(obj) if obj else None
-        known = self.records.serving(service_owner) if service_owner else Known()
+        known = self.records.serving(service_owner) if service_owner else Recorded()
         stable_ref = memory.stable_ref if memory else known.record.version_ref if known.record else ""
         routing = self._routing(service_owner) if service_owner else None
         service = spec_of(obj, ModelServiceSpec) if obj else None
@@ -102,6 +102,8 @@ class ServiceArms:
         size = self._size(owner.namespace, spec.to_ref.name, service) if service else None
         other = self.active_rollout(owner.namespace, spec.service_ref.name)
         new = judged and memory is not None and memory.epoch_since is None
+        fetches = self._fetches(owner, memory) if memory else {}
+        lacking = memory is not None and not memory.prepared and len(fetches) < len(memory.nodes)
         compares = judged and spec.analysis.primary.evidence == "Paired" and not spec.undo
         return RolloutFacts(
             service_owner=service_owner,
@@ -121,8 +123,8 @@ class ServiceArms:
             outcome=outcome,
             outcome_unknown=unknown,
             served=self.records.served(service_owner, service) if service_owner and service else (),
-            fetches=self._fetches(owner, memory) if memory else {},
-            needed=self._needed(owner.namespace) if memory and not memory.prepared else None,
+            fetches=fetches,
+            needed=self._needed(owner.namespace) if lacking else None,
             stable_version=self._version(owner.namespace, stable_ref)[0] if stable_ref else None,
             to_size=size,
             keys=self._keys(owner.namespace, service) if service else None,

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Known:
+class Recorded:
     """What serves, and how it is known."""
 
     record: ServingRecord | None = None
@@ -33,15 +33,15 @@ class Records:
         self.cluster = cluster
         self.store = store
 
-    def serving(self, owner: Owner) -> Known:
+    def serving(self, owner: Owner) -> Recorded:
         """The newest ControllerRevision of a service, else the bucket's pointer."""
         if revisions := self._revisions(owner):
             since = seconds(revisions[-1]["metadata"]["creationTimestamp"])
-            return Known(ServingRecord.model_validate(revisions[-1]["data"]), True, False, since)
+            return Recorded(ServingRecord.model_validate(revisions[-1]["data"]), True, False, since)
         try:
-            return Known(document(self.store, serving_key(owner.namespace, owner.name), ServingRecord))
+            return Recorded(document(self.store, serving_key(owner.namespace, owner.name), ServingRecord))
         except StoreError:
-            return Known(unknown=True)
+            return Recorded(unknown=True)
 
     def served(self, owner: Owner, service: ModelServiceSpec) -> tuple[str, ...]:
         """Versions that served, newest first; the baseline last."""

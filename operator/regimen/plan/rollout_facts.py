@@ -67,7 +67,7 @@ class RolloutFacts:
     fetches: Mapping[str, JobFacts] = field(default_factory=dict)
     """Jobs that bring both files to a node, by node."""
     needed: frozenset[str] | None = None
-    """Digests of the files that nodes must keep; asked only while files are brought. None: not known."""
+    """Digests of the files that nodes must keep; asked only while a node has no Job yet that brings them. None: not known."""
     stable_version: ModelVersionSpec | None = None
     to_size: ModelSize | None = None
     keys: str | None = None

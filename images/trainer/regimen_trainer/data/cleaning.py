@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from regimen_trainer.data import similar
-from regimen_trainer.data.columns import Shape, held, quoted, value
-from regimen_trainer.data.table import Workbench
+from regimen_trainer.data.columns import Shape, held, value
+from regimen_trainer.data.table import Workbench, parquet
 from regimen_trainer.data.texts import Recipe, Worked, work
 from regimen_trainer.errors import TrainerError
 
@@ -61,7 +61,7 @@ def clean(bench: Workbench, shape: Shape, recipe: Recipe, workers: int, told: Ca
             told(done)
     if writer is not None:
         writer.close()
-        bench.run(f"CREATE VIEW work_{shape.source} AS FROM read_parquet({quoted(str(texts.path))}, file_row_number=true)")
+        bench.run(f"CREATE VIEW work_{shape.source} AS FROM {parquet([texts.path], file_row_number=True)}")
     return texts
 
 

@@ -12,7 +12,7 @@ from regimen_trainer.data.columns import CODES, SIMILAR, Shape, held, quoted
 from regimen_trainer.data.memory import Memory
 from regimen_trainer.data.outcome import SourceOutcome
 from regimen_trainer.data.sides import prefixes
-from regimen_trainer.data.table import PARQUET, Workbench
+from regimen_trainer.data.table import PARQUET, Workbench, parquet
 from regimen_trainer.data.texts import Recipe, mark
 from regimen_trainer.errors import TrainerError
 
@@ -40,8 +40,7 @@ def deidentify(
 
 
 def _all_rows(bench: Workbench, name: SourceName, memory: Memory) -> None:
-    files = ", ".join(quoted(str(path)) for path in memory.rows(name))
-    bench.run(f"CREATE VIEW kept_{name} AS FROM read_parquet([{files}], union_by_name=true)")
+    bench.run(f"CREATE VIEW kept_{name} AS FROM {parquet(memory.rows(name), union_by_name=True)}")
     # What this revision says of a row is newer than what the memory says. seq counts all rows that ever were, without a gap.
     bench.run(
         f"CREATE TABLE all_{name} AS SELECT k.seq, k.core, k.ident, k.grp, k.label, k.id, coalesce(j.golden, false) AS golden, "
@@ -87,7 +86,7 @@ def _fresh_rows(bench: Workbench, spec: TrainingDatasetSpec, source: SourceOutco
     first = int(bench.one(f"SELECT coalesce(max(seq), -1) + 1 FROM state_{name}")) if bench.has(f"state_{name}") else 0
     bench.run(
         f"COPY (SELECT w.print, w.core, w.ident, w.grp, w.golden, w.label, w.file, w.row AS place, d.number + {first} AS seq, d.id, "
-        f"{named}{numbers}, p.* FROM work_{name} w POSITIONAL JOIN drawn_{name} d POSITIONAL JOIN read_parquet({quoted(str(path))}) p) "
+        f"{named}{numbers}, p.* FROM work_{name} w POSITIONAL JOIN drawn_{name} d POSITIONAL JOIN {parquet([path])} p) "
         f"TO {quoted(str(memory.new_file('rows', source=name)))} ({PARQUET}, COMPRESSION zstd)"
     )
     bench.run(f"DROP TABLE drawn_{name}")

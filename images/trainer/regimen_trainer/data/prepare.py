@@ -134,7 +134,7 @@ def _recall(bench: Workbench, memory: Memory) -> None:
     bench.run("CREATE TABLE new_surrogates AS FROM surrogates LIMIT 0")
     for source in ("claims", "documents"):
         if paths := memory.generation.rows.get(source, []):
-            bench.run(f"CREATE VIEW state_{source} AS FROM read_parquet([{', '.join(map(quoted, memory.paths(paths)))}])")
+            bench.run(f"CREATE VIEW state_{source} AS FROM {table.parquet(memory.paths(paths))}")
         if paths := memory.generation.pairs.get(source, []):
             bench.run(f"INSERT INTO pairs SELECT {quoted(source)}, * FROM read_parquet(?)", [memory.paths(paths)])
 

@@ -91,6 +91,12 @@ class Workbench:
         self._connection.close()
 
 
+def parquet(paths: Iterable[Path | str], **options: bool) -> str:
+    """SQL of the rows of files, one file after the other."""
+    files = ", ".join(quoted(str(path)) for path in paths)
+    return f"read_parquet([{files}]{''.join(f', {name}={value}' for name, value in options.items())})"
+
+
 def header_of(export: Export, field: str) -> tuple[list[str], str]:
     """The column names of a file and the delimiter between them. Raises InputError where a name comes twice."""
     if export.path.suffix == ".parquet":
@@ -138,11 +144,8 @@ def read(bench: Workbench, exports: Sequence[Export], asked: Asked) -> int:
     paths = [bench.folder / f"raw-{asked.source}-{number}.parquet" for number in range(len(exports))]
     for number, (export, path) in enumerate(zip(exports, paths, strict=True)):
         _read(bench, export, asked, number, path)
-    files = ", ".join(quoted(str(path)) for path in paths)
-    bench.run(
-        f"CREATE VIEW raw_{asked.source} AS SELECT *, (number::BIGINT << 32) + file_row_number AS n "
-        f"FROM read_parquet([{files}], file_row_number=true)"
-    )
+    rows = parquet(paths, file_row_number=True)
+    bench.run(f"CREATE VIEW raw_{asked.source} AS SELECT *, (number::BIGINT << 32) + file_row_number AS n FROM {rows}")
     return int(bench.one("SELECT count(*) FROM unread WHERE source = ?", [asked.source]))
 
 

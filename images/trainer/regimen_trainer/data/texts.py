@@ -1,8 +1,7 @@
 """The work on each row's texts: identifiers out, grams for near-duplicates. Runs in worker processes, one batch of rows after another.
 
 What a row gives depends on the row and the key alone, so that the number of workers never shows in a revision. Known values become marks
-(private-use characters, one for each column); the surrogates that stand for them are drawn later, in one place. While recognisers are at work a
-tag stands in each mark's place: they put tags out of their own way, and take private-use characters for rubbish.
+(one for each column, of the form of tags, which recognisers put out of their own way); the surrogates that stand for them are drawn later, in one place.
 """
 
 import re
@@ -18,13 +17,11 @@ from numpy.typing import NDArray
 from regimen_trainer.data import similar
 from regimen_trainer.deid import Known, deidentify, residual
 
-FIRST_MARK = 0xE000
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
-_CODES = re.compile(
-    r"(?:[A-Z]{0,2}\d{2,5}[A-Z]?(?:\.[0-9A-Z]{1,4})?(?:-[0-9A-Z]{2})?|[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?)(?:[\s,;|/]+|$)", re.IGNORECASE
-)
-"""A code as ICD-10, CPT and HCPCS have them, and what parts it from the next. No telephone or social security number has this form."""
-_STANDING = re.compile(r"\[known ([0-9a-f]{8})\]")
+_CODE = re.compile(r"[A-Z]{0,2}\d{2,5}[A-Z]?(?:\.[0-9A-Z]{1,4})?(?:-[0-9A-Z]{2})?|[A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?", re.IGNORECASE)
+"""A code as ICD-10, CPT and HCPCS have them. No telephone or social security number has this form."""
+_BETWEEN = re.compile(r"[\s,;|/]+")
+_MARK = re.compile(r"\[known ([0-9a-f]{8})\]")
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,7 @@ class Worked:
 
 
 def mark(index: int) -> str:
-    """The character that stands for the value of the known column of that index."""
-    return chr(FIRST_MARK + index)
-
-
-def _standing(index: int) -> str:
+    """What stands for the value of the known column of that index."""
     return f"[known {index:08x}]"
 
 
@@ -78,42 +71,41 @@ def work(batch: pa.RecordBatch, recipe: Recipe) -> Worked:
     cleaned: dict[str, list[str]] = {name: [] for name in recipe.texts}
     hashes: dict[str, list[bytes | None]] = {name: [] for name in recipe.known}
     for index in range(batch.num_rows):
-        known = [Known(name, columns[name][index], _standing(place)) for place, name in enumerate(recipe.known) if columns[name][index]]
-        before, used = removed.total(), set[str]()
+        known = [Known(name, columns[name][index], mark(place)) for place, name in enumerate(recipe.known) if columns[name][index]]
+        before, used = removed.total(), set[int]()
         for name in recipe.texts:
             text = columns[name][index]
             if name not in recipe.codes or not _only_codes(text, known):
                 text = _clean(text, known, recipe, removed, left)
             cleaned[name].append(text)
-            used.update(_PRIVATE.findall(text) if not text.isascii() else ())
+            used.update(int(number, 16) for number in _MARK.findall(text))
         changed += removed.total() > before
         for place, name in enumerate(recipe.known):
-            met = name == recipe.identity or mark(place) in used
+            met = name == recipe.identity or place in used
             hashes[name].append(keyed(recipe.key, name, columns[name][index]) if met else None)
     grams, offsets = similar.grams(_comparable(cleaned, recipe, batch.num_rows))
     return Worked(_batch(batch, columns, cleaned, hashes, recipe), grams, offsets, removed, left, changed)
 
 
 def _clean(text: str, known: Sequence[Known], recipe: Recipe, removed: Counter[str], left: Counter[str]) -> str:
-    text = text if text.isascii() else _PRIVATE.sub(" ", text)
+    text = _MARK.sub("known", text if text.isascii() else _PRIVATE.sub(" ", text))
     if not recipe.scrub:
         return text
-    done = deidentify(_STANDING.sub("known", text), known)
+    done = deidentify(text, known)
     removed.update(done.found)
     left.update(residual(done.text))
-    return _STANDING.sub(lambda match: mark(int(match[1], 16)), done.text)
+    return done.text
 
 
 def _only_codes(text: str, known: Sequence[Known]) -> bool:
+    words = [word for word in _BETWEEN.split(text) if word]
     values = {entry.value.strip().casefold() for entry in known}
-    words = re.split(r"[\s,;|/]+", text.strip())
-    return _CODES.sub("", text.strip()) == "" and values.isdisjoint(map(str.casefold, words))
+    return all(map(_CODE.fullmatch, words)) and values.isdisjoint(map(str.casefold, words))
 
 
 def _comparable(cleaned: Mapping[str, Sequence[str]], recipe: Recipe, rows: int) -> list[str]:
-    names = {FIRST_MARK + place: f" {name} " for place, name in enumerate(recipe.known)}
     joined = (" ".join(cleaned[name][index] for name in recipe.similar) for index in range(rows))
-    return [text if text.isascii() else text.translate(names) for text in joined]
+    return [_MARK.sub(lambda match: f" {recipe.known[int(match[1], 16)]} ", text) for text in joined]
 
 
 def _batch(

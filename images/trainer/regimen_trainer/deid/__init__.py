@@ -23,6 +23,7 @@ from regimen_trainer.deid import (
     numbers,
     people,
     spoken,
+    streets,
     venues,
 )
 from regimen_trainer.deid.classes import CLASSES, IdentifierClass
@@ -48,7 +49,7 @@ EARLY = (
     *grounds.FIRST,
     *geography.GEOGRAPHY,
     *grounds.GROUNDS,
-    *venues.STREETS,
+    *streets.STREETS,
     *numbers.UNLABELLED,
     *codes.CODES,
 )

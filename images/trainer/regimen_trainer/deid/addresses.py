@@ -5,11 +5,11 @@
 
 import re
 
+from regimen_trainer.deid.geography import SUFFIX
 from regimen_trainer.deid.medical import FUNCTION_WORDS, NOUNS
-from regimen_trainer.deid.recognizer import NUMBERED, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import NUMBERED, SAID, after_lead, recognizer, tag, word_set
 
-ENDINGS = (
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crescent|Pike|Turnpike|Run|Row"
+ENDINGS = SUFFIX.removesuffix(")") + (
     r"|Close|Bend|Ridge|Crossing|Xing|Path|Cove|Point|Pt|Hollow|Estates|Walk|Green|Mews|Commons|Landing|Pass|Grove|View|Vista|Heights|Hills?|Manor|Meadows?|Glen|Knoll|Broadway|Spur|Bypass|Extension|Ext)"
 )
 _SIDE = r"(?:NE|NW|SE|SW|[NSEW]|North|South|East|West|Northeast|Northwest|Southeast|Southwest)"
@@ -31,11 +31,6 @@ def _street(match: re.Match[str]) -> str:
     return tag("ADDRESS")
 
 
-def _cleared(match: re.Match[str]) -> str:
-    return match["lead"] + tag("ADDRESS")
-
-
-_SAID = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|oh)"
 ADDRESSES = (
     recognizer(
         "ADDRESS",
@@ -59,7 +54,7 @@ ADDRESSES = (
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:precinct|school\sdistrict|fire\sdistrict|(?:fire|police)\sstation|engine|ladder|parish\sno)\.?\s(?:number\s|no\.?\s|#)?)\d{1,4}\b",
-        _cleared,
+        after_lead("ADDRESS"),
         words="precinct district station engine ladder parish",
     ),
     recognizer(
@@ -71,7 +66,7 @@ ADDRESSES = (
     recognizer(
         "ADDRESS",
         r"(?P<lead>\bc/o\s)(?:[A-Z][\w'’]+\s){1,3}(?:House|Home|Center|Shelter)\b",
-        _cleared,
+        after_lead("ADDRESS"),
         words="o",
         flags=0,
     ),
@@ -80,8 +75,8 @@ _WHERE = r"(?:lives?\s(?:at|on|in)|living\sat|resid(?:es|ing)\sat|stay(?:s|ing)\
 BESIDE = (
     recognizer(
         "ADDRESS",
-        rf"(?P<lead>\b(?i:{_WHERE})\s)(?:\d{{1,6}}[A-Z]?|{_SAID}(?:[\s-]{_SAID}){{0,3}})(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?\[(?:ADDRESS|PLACE|NAME|ORGANIZATION)\](?!\s(?:years|mg|times))",
-        _cleared,
+        rf"(?P<lead>\b(?i:{_WHERE})\s)(?:\d{{1,6}}[A-Z]?|{SAID}(?:[\s-]{SAID}){{0,3}})(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?\[(?:ADDRESS|PLACE|NAME|ORGANIZATION)\](?!\s(?:years|mg|times))",
+        after_lead("ADDRESS"),
         flags=0,
         needs=(NUMBERED,),
     ),
@@ -94,19 +89,19 @@ BESIDE = (
     recognizer(
         "ADDRESS",
         r"(?P<lead>\[(?:ADDRESS|PLACE)\],?\s(?:number|no\.?|#|house|apt|apartment|unit)\s?)\d{1,6}[A-Z]?\b",
-        _cleared,
+        after_lead("ADDRESS"),
         needs=("[address]", "[place]"),
     ),
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:room|unit|space|dorm|ward|lot|trailer|cabin|apt)\s#?)\d{1,4}[A-Za-z]?(?:st|nd|rd|th)?(?=,?\s(?:(?:at|of|in)\s)?(?:the\s)?(?:\[(?:PLACE|ADDRESS|NAME|ORGANIZATION)\]|[A-Z]\w+\sHall))",
-        _cleared,
+        after_lead("ADDRESS"),
         words="room unit space dorm ward lot trailer cabin apt",
     ),
     recognizer(
         "ADDRESS",
         r"(?P<lead>\[(?:NAME|PLACE)\]\s)Hall(?:\s\d{1,4})?\b",
-        _cleared,
+        after_lead("ADDRESS"),
         flags=0,
         words="hall",
     ),

@@ -10,7 +10,7 @@ from regimen_trainer.deid.lexicon import family_names, given_names, is_known, me
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
 from regimen_trainer.deid.names import DOSED
 from regimen_trainer.deid.people import KIN_PATTERN, NO_NAMES, SUBJECTS
-from regimen_trainer.deid.recognizer import BEFORE, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, after_lead, recognizer, tag, word_set
 
 NICKNAMES = word_set("""
 bubba junior skeeter peaches mimi nana pop papaw mamaw meemaw pawpaw tito chuy nacho beto doc slim tex bunny kitty cookie sissy gus ozzie fritz dutch mickey scooter punkin boo teddy
@@ -141,7 +141,7 @@ BEARERS = (
     recognizer(
         "NAME",
         r"(?P<lead>\b(?:as|by|for|with|from|to|of|is|was|named)\s|:\s)(?P<name>[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z'’]{2,}(?:-[A-Z][a-z]+)?)(?!\w)",
-        lambda match: match["lead"] + tag("NAME") if anybody(re.split(r"[\s.]+", match["name"])[-1]) else match[0],
+        after_lead("NAME", lambda match: anybody(re.split(r"[\s.]+", match["name"])[-1])),
         words="as by for with from to of is was named",
         first=r"[A-Z]\.\s?[A-Z]",
         flags=0,
@@ -158,7 +158,7 @@ BEARERS = (
     recognizer(
         "NAME",
         r"(?P<lead>\b(?:[Hh]er|[Hh]is|[Tt]heir|[Mm]y|[Oo]ur)\s|\b(?i:called|named|nickname(?:d|\sis)?|goes\sby|known\sas|answers\sto|likes\sto\sbe\scalled|prefers)\s[\"“'‘]?)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[\"”'’]?(?:\s(?:is|was|has|says|called|and|came|at|to|by|with|will)\b|[.,;\"”]|$))",
-        lambda match: match["lead"] + tag("NAME") if given(match["name"].split("-")[0]) else match[0],
+        after_lead("NAME", lambda match: given(match["name"].split("-")[0])),
         words="her his their my our called named nickname nicknamed nicknames goes known answers likes prefers",
         flags=0,
         amid=True,
@@ -166,7 +166,7 @@ BEARERS = (
     recognizer(
         "NAME",
         rf"(?P<lead>\A|[.!?\n]\s*|\b(?:siblings|and|for|with|of|seen|is)\s)(?P<name>{_CAP})(?=,\s(?:age\s|aged\s)?\d{{1,2}}\b(?!\s?(?:mg|ml|%))|\s\(\d{{1,2}}\))",
-        lambda match: match["lead"] + tag("NAME") if given(match["name"]) else match[0],
+        after_lead("NAME", lambda match: given(match["name"])),
         words="age aged",
         shapes=(", 0", "(0"),
         flags=0,
@@ -200,7 +200,7 @@ BEARERS = (
     recognizer(
         "NAME",
         rf"(?P<lead>\b[Tt]he\s)(?P<name>{_CAP})(?=\s(?:family|twins|brothers|sisters|girls|boys|kids|household|residence)\b)",
-        lambda match: match["lead"] + tag("NAME") if anybody(match["name"]) else match[0],
+        after_lead("NAME", lambda match: anybody(match["name"])),
         words="family twins brothers sisters girls boys kids household residence",
         flags=0,
         amid=True,
@@ -208,21 +208,21 @@ BEARERS = (
     recognizer(
         "NAME",
         rf"(?P<lead>\A|[\n:;,(]\s*|\b[a-z/]+\s)(?P<name>[A-Z]\.\s?(?:[A-Z]\.\s?)?{_CAP})(?=\s(?:DOB|MRN|is|was|has|and|MD|DO|RN|PA|NP|from)\b|['’]s|[,.;)]|$)",
-        lambda match: match["lead"] + tag("NAME") if anybody(re.split(r"[\s.]+", match["name"])[-1]) else match[0],
+        after_lead("NAME", lambda match: anybody(re.split(r"[\s.]+", match["name"])[-1])),
         first=r"[A-Z]\.\s?[A-Z]",
         flags=0,
     ),
     recognizer(
         "NAME",
         rf"(?P<lead>(?:^|[.!?\n]\s*))(?P<name>{_CAP})(?=['’]s\s[a-z]+|\s(?:weighs|was\sa\sno[ -]show|called|calls|needs|refuses|refused|returns|underwent|continues|has|presents|c/o|and\sI\s|wants|cries|cried|slept|eats|ate|drank|walked|fell|vomited|tolerated|did|does|takes|took|stopped|started|would|thinks|got|went|here|to\sfollow|lives|works|sees|likes|hates)\b)",
-        lambda match: match["lead"] + tag("NAME") if given(match["name"]) and not clinical([match["name"].lower()]) else match[0],
+        after_lead("NAME", lambda match: given(match["name"]) and not clinical([match["name"].lower()])),
         words="s weighs has returns underwent continues presents c and was called calls needs refuses refused wants cries cried slept eats ate drank walked fell vomited tolerated did does takes took stopped started would thinks got went here to lives works sees likes hates",
         flags=0,
     ),
     recognizer(
         "NAME",
         r"(?P<lead>\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear|[Mm]orning|[Aa]fternoon|[Ee]vening|you|[Tt]hanks|[Tt]hank\syou|[Oo]kay|[Ww]ell|[Yy]es|[Nn]o|[Ss]orry|[Rr]ight),\s|\b(?:[Hh]ello|[Hh]i|[Hh]ey|[Dd]ear)\s)(?P<name>[A-Z][a-z]+(?:-[A-Z][a-z]+)?)(?=[?!.,:]|$)",
-        lambda match: match["lead"] + tag("NAME") if given(match["name"]) else match[0],
+        after_lead("NAME", lambda match: given(match["name"])),
         words="hello hi hey dear morning afternoon evening you thanks okay well yes no sorry right",
         flags=0,
         amid=True,

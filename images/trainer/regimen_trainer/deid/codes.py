@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from regimen_trainer.deid.lexicon import english, medical_words
-from regimen_trainer.deid.recognizer import Found, Recognizer, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import Found, Recognizer, after_lead, recognizer, tag, word_set
 
 _PIECE = re.compile(r"\d[^\s\d]*\d[^\s\d]*\d\S*")
 """From a first digit to the next space, with three digits or more."""
@@ -218,7 +218,7 @@ CODES = (
     recognizer(
         "LICENSE",
         r"(?P<lead>\b(?i:licen[cs]e|permit|passport|certificate|cert|card|ID|title|registration)(?:\s(?i:is|was|no\.?|number|of|reads|verified:?|[A-Z]{2}|on\sfile|plate))*[\s:#]+)(?=[A-Z]*\d[A-Z\d]*\b)(?=\d*[A-Z])[A-Z\d]{5,14}\b",
-        lambda match: match["lead"] + tag("LICENSE"),
+        after_lead("LICENSE"),
         words="license licence permit passport certificate cert card id title registration",
         flags=0,
     ),
@@ -258,14 +258,14 @@ CODES = (
         "VEHICLE",
         r"(?P<lead>\b(?:plates?|tags?|registered|registration|sedan|pickup|truck|van|motorcycle|suv|ems unit|ambulance|permit|vehicle)\b(?:\s(?:is|was|for|no|number|with|reads))*[\s:#(]+)"
         r"(?=[A-Z\d -]{0,4}\d)(?:[A-Z]{2,3}[ -]\d{2,4}|\d{2,4}[ -][A-Z]{2,3}|\d[A-Z]{2}[ -][A-Z]\d{3})(?![\w-])",
-        lambda match: match["lead"] + tag("VEHICLE"),
+        after_lead("VEHICLE"),
         words="plate plates tag tags registered registration sedan pickup truck van motorcycle suv ems ambulance permit vehicle",
     ),
     recognizer(
         "VEHICLE",
         rf"(?P<lead>\b(?i:plates?|lic(?:en[cs]e)?\s(?:plate|tag)|tags?|reg(?:istration)?|placard|vin)\b(?:[\s:#,]+(?i:is|was|are|number|no|reads?|reading|says?|ending|in|from|of|that|which|spells|spelling|spelled|marked|bearing|showing|listed|as|with|on|state|temp|temporary|custom|vanity|the|his|her|car|{_STATE}))*[\s:#,(]+[\"“']?)"
         r"(?:(?=[A-Z\d -]{0,6}\d)[A-Z\d]{1,6}(?:[ ·•_/-][A-Z\d]{1,6}){1,5}(?![a-z])|[A-Z]{4,8}\b|(?=[A-Z\d]*\d)(?=[A-Z\d]*[A-Z])[A-Z\d]{4,8}\b)",
-        lambda match: match["lead"] + tag("VEHICLE"),
+        after_lead("VEHICLE"),
         words="plate plates license licence tag tags registration reg placard vin",
         flags=0,
     ),
@@ -278,13 +278,13 @@ CODES = (
     recognizer(
         "VEHICLE",
         rf"(?P<lead>\b(?i:plates?|tags?|reg(?:istration)?)(?:\s(?:is|was|reads?|number|no|in|from|{_STATE}))*[\s:#,(]+)(?:[a-z]{{3}}[ -]?\d{{3,4}}|\d{{3,4}}[ -]?[a-z]{{2,3}}|\d[a-z]{{3}}[ -]?\d{{3}}|[a-z]{{3}}[ -]?\d[a-z]\d{{1,2}}|[a-z]{{1,2}}\d{{2}}[ -]?[a-z]{{3}}|\d{{2}}[a-z][ -]?\d{{3}}|[a-z]{{3,7}}\d{{1,3}}|[a-z]{{1,2}}[ -]?\d{{4,5}})\b(?!\s?mg)",
-        lambda match: match["lead"] + tag("VEHICLE"),
+        after_lead("VEHICLE"),
         words="plate plates tag tags registration reg",
     ),
     recognizer(
         "VEHICLE",
         rf"(?P<lead>\b(?i:{_CARS})\b[^.;\n]{{0,48}}?[\s(])(?:[A-Z]{{2,3}}[ -]\d{{3,4}}|\d{{3,4}}[ -][A-Z]{{2,3}}|\d[A-Z]{{2,3}}[ -]?[A-Z]?\d{{2,3}}|[A-Z]{{2,3}}\d{{3,4}}|[A-Z]{{3}}[ -]\d[A-Z]\d{{1,2}}|[A-Z]{{2}}[ -]\d{{4}}[ -][A-Z]{{2}}|\d{{2}}[A-Z][ -]?\d{{3}}|[A-Z]{{1,2}}\d{{2}}[ -]?[A-Z]{{3}}|[A-Z]{{4,6}}\d{{1,3}}|\d{{3}}[ -]?[A-Z]\d{{2}})(?![\w-])",
-        lambda match: match["lead"] + tag("VEHICLE"),
+        after_lead("VEHICLE"),
         words=_CARS.replace("|", " "),
         flags=0,
     ),

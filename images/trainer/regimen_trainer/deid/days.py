@@ -6,7 +6,7 @@ the words around them date something. Weekdays by themselves and spans told from
 
 import re
 
-from regimen_trainer.deid.recognizer import recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import after_lead, recognizer, tag, word_set
 
 _ON = word_set(
     "on since date dated dos doi dob lmp edd service until till admitted admit admission seen visit visits discharged discharge for scheduled procedure surgery performed injury "
@@ -110,14 +110,14 @@ DAYS = (
     recognizer(
         "DATE",
         r"(?P<lead>\b(?:on|since|dos|dated?|due|admit(?:ted)?|discharged|seen|lmp|ed[dc]|doi|until|dob|started|stopped|placed|removed|visit|labs?|mri|ct|echo|x-?ray|through|f/u|appt|from|after|before|expires?|effective|postmarked|hired|married|deadline|birth(?:day|date)?|appointment|signed|received|vaccine|drink|prior\sto|as\sof|died|read)[\s:]+(?:is\s|of\s|by\s\w+\s|date\s(?:is\s)?)?)(?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-]|\.\d|\s?(?:mg|days?|weeks?|hours?|minutes?|years?|months?|times|units?)\b)",
-        lambda match: match["lead"] + tag("DATE"),
+        after_lead("DATE"),
         shapes=("0-0",),
         first=r"[\s:](?:0?[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01]|[1-9])(?![\w/%-])",
     ),
     recognizer(
         "DATE",
         rf"(?P<lead>\b{_WEEKDAY}\.?,?\s+(?:on\s+)?)(?:the\s+)?(?:\d{{1,2}}{_TH}|(?:{_TEXTUAL}))\b(?!\s(?:time|week|visit|dose|day|of\s+the))",
-        lambda match: match["lead"] + tag("DATE"),
+        after_lead("DATE"),
         words="mon monday tue tues tuesday wed wednesday thu thur thurs thursday fri friday sat saturday sun sunday",
     ),
     recognizer(
@@ -177,7 +177,7 @@ DAYS = (
     recognizer(
         "DATE",
         rf"(?P<lead>\b(?!(?:in|at|of|over|along|above|below|into|is|was|under|with|near|beyond)\b)[a-z]+\s)the\s\d{{1,2}}{_TH}(?=\s*(?:[.,;:)](?!\d)|$|\n))",
-        lambda match: match["lead"] + tag("DATE"),
+        after_lead("DATE"),
         shapes=("0th", "0st", "0nd", "0rd"),
         needs=("the ",),
     ),
@@ -190,14 +190,14 @@ DAYS = (
     recognizer(
         "DATE",
         r"(?P<lead>\b(?:on|since|until|before|after|around|over|for|during|every|by|this|last|the)\s)(?P<day>[A-Z][a-z]+(?:['’]s?)?)\s(?:Day|Eve|Sunday|Weekend)\b(?!\s?\d)",
-        lambda match: match[0] if match["day"].lower() in _NO_HOLIDAYS else match["lead"] + tag("DATE"),
+        after_lead("DATE", lambda match: match["day"].lower() not in _NO_HOLIDAYS),
         words="day eve sunday weekend",
         flags=0,
     ),
     recognizer(
         "DATE",
         r"(?P<lead>\b(?:dob|dos|doi|date(?:\sof\s\w+)?|born|lmp|edd|edc)[\s:]+(?:is\s|on\s|of\s)?)\d\d?\s\d\d?\s\d\d(?!\w|[./-]\d)",
-        lambda match: match["lead"] + tag("DATE"),
+        after_lead("DATE"),
         words="dob dos doi date born lmp edd edc",
         needs=("0", *"123456789"),
     ),

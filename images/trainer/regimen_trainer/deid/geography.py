@@ -8,7 +8,7 @@ import re
 
 from regimen_trainer.deid.lexicon import is_known, is_misspelt, places, word_counts
 from regimen_trainer.deid.medical import EPONYMS, NOUNS, PROTECTED
-from regimen_trainer.deid.recognizer import Cues, Reading, Recognizer, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import Cues, Reading, Recognizer, after_lead, recognizer, tag, word_set
 
 SMALL_AREAS = word_set("036 059 063 102 203 205 369 556 692 753 772 790 821 823 830 831 878 879 884 890 893")
 """First three digits of ZIP codes of areas with at most 20,000 people, by the Census of 2000 or that of 2010."""
@@ -23,7 +23,7 @@ _STATES = (
     r"|Pennsylvania|Rhode\sIsland|South\s(?:Carolina|Dakota)|Tennessee|Texas|Utah|Vermont|(?:West\s)?Virginia|Washington|Wisconsin|Wyoming)"
 )
 _STATE_BEFORE = re.compile(rf"(?P<comma>,\s*)?\b(?P<state>{_CODES}|{_STATES})\.?,?\s+$")
-_SUFFIX = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crescent|Pike|Turnpike|Run|Row)"
+SUFFIX = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Square|Sq|Loop|Alley|Plaza|Crescent|Pike|Turnpike|Run|Row)"
 _CLEAR = r"(?:street|avenue|ave|boulevard|blvd|lane|road|rd|drive|court|parkway|terrace|circle|highway|hwy|ln|pkwy|trl|trail|turnpike|st|dr|ct|pl|cir|ter)"
 _UNIT = r"(?:,?\s+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|Room|Rm|#)\.?\s*#?\s?[A-Za-z]?-?\d*[A-Za-z]?\b)?"
 _TOWARDS = (
@@ -162,7 +162,7 @@ GEOGRAPHY = (
     recognizer("ADDRESS", r"\b(?:P\.?\s?O\.?|post\s+office)\s*box\s*#?\s*\d[\w-]*", words="box"),
     recognizer(
         "ADDRESS",
-        rf"\d(?<!\w.)\d{{0,5}}(?:-\d+)?[A-Za-z]?\s+(?:(?:[NSEW]|NE|NW|SE|SW)\.?\s+)?(?:(?:[A-Z][\w'’.-]*|\d{{1,3}}(?:st|nd|rd|th|ST|ND|RD|TH))\s+){{1,4}}?(?:{_SUFFIX}|{_SUFFIX.upper().replace('?:', '?:')})\b\.?"
+        rf"\d(?<!\w.)\d{{0,5}}(?:-\d+)?[A-Za-z]?\s+(?:(?:[NSEW]|NE|NW|SE|SW)\.?\s+)?(?:(?:[A-Z][\w'’.-]*|\d{{1,3}}(?:st|nd|rd|th|ST|ND|RD|TH))\s+){{1,4}}?(?:{SUFFIX}|{SUFFIX.upper().replace('?:', '?:')})\b\.?"
         rf"(?:\s(?:[NSEW]|NE|NW|SE|SW)\b)?{_UNIT}",
         words=_STREET_WORDS,
         flags=0,
@@ -181,7 +181,7 @@ GEOGRAPHY = (
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:on|at|off)\s+)[A-Z][a-z'’]+(?:\s+[A-Z][a-z'’]+)?\s+(?:Street|Avenue|Road|Boulevard|Lane|Blvd|Ave|Highway|Route)\b(?:\s#?\d{1,5}\b)?",
-        lambda match: match["lead"] + tag("ADDRESS"),
+        after_lead("ADDRESS"),
         words=_STREET_WORDS,
         flags=0,
     ),
@@ -189,7 +189,7 @@ GEOGRAPHY = (
         "ADDRESS",
         r"(?P<lead>\b(?:corner|intersection|junction)\s+of\s+)(?!(?:the|his|her|a|an|my|their|each|both|mouth|eye|lip|bed|room)\b)"
         r"[\w'’.-]+(?:\s[\w'’.-]+){0,3}?\s(?:and|&)\s[\w'’-]+(?:\s[A-Z][\w'’-]+){0,2}",
-        lambda match: match["lead"] + tag("ADDRESS"),
+        after_lead("ADDRESS"),
         words="corner intersection junction",
     ),
     recognizer(

@@ -10,7 +10,7 @@ import re
 from regimen_trainer.deid.lexicon import english, is_known, places
 from regimen_trainer.deid.medical import EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
 from regimen_trainer.deid.names import DOSED
-from regimen_trainer.deid.recognizer import recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import after_lead, recognizer, tag, word_set
 
 GENERIC = word_set("""
 general local outside community home nursing emergency family children children's physical medical primary urgent intensive surgical wound pain sleep heart cancer
@@ -132,10 +132,6 @@ def _small_ground(match: re.Match[str]) -> str:
     )
 
 
-def _with_lead(name: str):  # type: ignore[no-untyped-def]
-    return lambda match: match["lead"] + tag(name)
-
-
 _UNITS = r"(?:apt|apartment|suite|bldg|building|lot|trailer|condo|townhouse|spc|unit|ste(?=\.))"
 _HEAD_WORDS = re.sub(r"[^a-z]+", " ", re.sub(r"\\.", " ", _HEADS).lower())
 FIRST = (
@@ -158,9 +154,9 @@ GROUNDS = (
     recognizer("ADDRESS", r"\b(?:census\s)?tract\s#?\d{2,6}(?:\.\d+)?\b", words="tract"),
     recognizer("ADDRESS", r"(?P<lead>\b(?:at|near|past|by)\smile\s)\d{1,3}\b|(?P<mile>\bmile\s)\d{1,3}(?=\sof\sthe)", lambda match: (match["lead"] or match["mile"]) + tag("ADDRESS"), words="mile"),
     recognizer("ADDRESS", r"\b(?:Hwy|Rte|Rt|Route|Highway)\.\s?#?\d{1,4}\b|\bI-(?!1(?:2[35]|31)\b)\d{1,3}\b|\bi-(?!1(?:2[35]|31)\b)\d{1,3}(?=\s(?:at|near|in|by|south|north|east|west|and|when)\b|[,.;]|$)|\bus[ -]\d{1,3}(?=\s(?:south|north|east|west|near|at|in|by)\b)", words="us hwy rte rt route highway i", flags=0),
-    recognizer("PLACE", r"(?P<lead>(?:\A|[.!?]\s))(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)(?=\s(?:Police|PD|Fire|EMS|Sheriff|police|fire|paramedics)\b)", lambda match: match["lead"] + tag("PLACE") if _stranger_or_city(match["own"]) else match[0], words="police pd fire ems sheriff paramedics", flags=0),
-    recognizer("PLACE", r"(?P<lead>\b(?i:attends|attending|worships\sat|church,?|congregation\s(?:at|of)|parish|baptized\sat)\s(?:at\s|is\s)?)(?P<city>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,3})", lambda match: match["lead"] + tag("PLACE") if GENERIC.isdisjoint(match["city"].lower().split()) else match[0], words="attends attending worships church congregation parish baptized", flags=0),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around)\s)(?P<city>(?:st\.?|la|las|los|el|san|santa|fort|ft|mount|mt|new|north|south|east|west|grand|little|big|white|saint|port|cedar|green|lake|long|palm|red|rock|silver|spring|twin|sioux|eau|baton|terre|coeur|des|cape|glen|oak|pine|iron|high|fond)\s[a-z]{3,})\b", lambda match: match["lead"] + tag("PLACE") if _small_city(match["city"]) else match[0], words="st la las los el san santa fort ft mount mt new north south east west grand little big white saint port cedar green lake long palm red rock silver spring twin sioux eau baton terre coeur des cape glen oak pine iron high fond", flags=0),
+    recognizer("PLACE", r"(?P<lead>(?:\A|[.!?]\s))(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)(?=\s(?:Police|PD|Fire|EMS|Sheriff|police|fire|paramedics)\b)", after_lead("PLACE", lambda match: _stranger_or_city(match["own"])), words="police pd fire ems sheriff paramedics", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?i:attends|attending|worships\sat|church,?|congregation\s(?:at|of)|parish|baptized\sat)\s(?:at\s|is\s)?)(?P<city>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,3})", after_lead("PLACE", lambda match: GENERIC.isdisjoint(match["city"].lower().split())), words="attends attending worships church congregation parish baptized", flags=0),
+    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around)\s)(?P<city>(?:st\.?|la|las|los|el|san|santa|fort|ft|mount|mt|new|north|south|east|west|grand|little|big|white|saint|port|cedar|green|lake|long|palm|red|rock|silver|spring|twin|sioux|eau|baton|terre|coeur|des|cape|glen|oak|pine|iron|high|fond)\s[a-z]{3,})\b", after_lead("PLACE", lambda match: _small_city(match["city"])), words="st la las los el san santa fort ft mount mt new north south east west grand little big white saint port cedar green lake long palm red rock silver spring twin sioux eau baton terre coeur des cape glen oak pine iron high fond", flags=0),
     recognizer(
         "PLACE",
         rf"(?P<lead>\b(?:the|a|an|his|her|their|my|our|by|of|from|greater|downtown|old|former|longtime|lifelong|near|at|in|called)\s)(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?)\s(?=(?:{_LOCAL}|Police|PD|Fire|EMS|Sheriff|Ambulance)\b)",
@@ -171,40 +167,40 @@ GROUNDS = (
     recognizer(
         "PLACE",
         r"(?P<lead>\b(?:town|city|village|suburb|neighborhood|community|hamlet|parish|borough|township|county|island|port|municipality)\sof\s)(?!the\b|a\b|his\b|her\b|their\b|my\b|about\b|origin|birth|residence|employment|service)(?P<city>[A-Za-z][\w'’]+(?:\s[A-Z][\w'’]+)*)",
-        lambda match: match[0] if match["city"].lower() in FUNCTION_WORDS else match["lead"] + tag("PLACE"),
+        after_lead("PLACE", lambda match: match["city"].lower() not in FUNCTION_WORDS),
         words="town city village suburb neighborhood community hamlet parish borough township county island port municipality",
         flags=0,
     ),
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:lives?|living|house|home|apartment|resid(?:es|ing)|trailer|store|shop|business|church)\s(?:is\s)?(?:on|off|along|over\son|down\son)\s(?:of\s)?)(?P<way>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+)?|\d{1,3}(?:st|nd|rd|th))\b",
-        lambda match: match[0] if match["way"].split()[0].lower() in GENERIC | PROTECTED | {"oxygen"} else match["lead"] + tag("ADDRESS"),
+        after_lead("ADDRESS", lambda match: match["way"].split()[0].lower() not in GENERIC | PROTECTED | {"oxygen"}),
         words="lives live living house home apartment resides residing trailer store shop business church",
         flags=0,
     ),
     recognizer("ADDRESS", r"\d{1,3}\s?(?:°|deg(?:rees)?)\s?\d{1,2}(?:\.\d+)?\s?(?:['’′]|min)?(?:\s?\d{1,2}(?:\.\d+)?\s?[\"”″])?\s?[NSEW]\b", shapes=("0°", "0 deg", "0 °"), flags=0),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:cabin|dorm|slip|berth|campsite|bunk)\s#?)\d{1,4}[A-Z]?\b", _with_lead("ADDRESS"), words="cabin dorm slip berth campsite bunk"),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:cabin|dorm|slip|berth|campsite|bunk)\s#?)\d{1,4}[A-Z]?\b", after_lead("ADDRESS"), words="cabin dorm slip berth campsite bunk"),
     recognizer(
         "ADDRESS",
         rf"\b(?P<unit>{_UNITS})\.?\s*(?:#|no\.?\s|number\s)?\s*(?:[a-z]?-?\d{{1,4}}-?[a-z]?\b|(?-i:[A-Z])\b(?!-))(?![./%]\d|\s?(?:mg|units?)\b)",
         lambda match: match[0] if match["unit"].lower() == "unit" and match[0][4:].strip().isdigit() else tag("ADDRESS"),
         words="apt apartment suite ste bldg building lot trailer condo townhouse spc unit",
     ),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:mile\s*(?:marker|post)|milepost|exit)\s+(?:number\s+|#\s?)?)\d{1,3}[A-Z]?\b", _with_lead("ADDRESS"), words="mile milepost exit"),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:mile\s*(?:marker|post)|milepost|exit)\s+(?:number\s+|#\s?)?)\d{1,3}[A-Z]?\b", after_lead("ADDRESS"), words="mile milepost exit"),
     recognizer("ADDRESS", r"[+-]?\d{1,3}\.\d{3,}°?\s?[NS]?\s?[,/ ]\s?[+-]?\d{1,3}\.\d{3,}°?\s?[EW]?\b|\b\d{1,3}\.\d{4,}°?\s?[NSEW]\b", shapes=("0.000",), flags=0),
     recognizer("ADDRESS", r"\b\d{1,5}\s+(?:Rue|Calle|Avenida|Via|Paseo|Camino)(?:\s(?:de|del|la|las|los|el))*\s+[A-Z][\w'’]+(?:\s[A-Z][\w'’]+)?", words="rue calle avenida via paseo camino"),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:the\s+)?)\d+\s+block\s+of\s+(?:[NSEW]\.?\s)?\w+(?:\s(?:street|st|avenue|ave|road|rd|blvd))?", _with_lead("ADDRESS"), words="block"),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:the\s+)?)\d+\s+block\s+of\s+(?:[NSEW]\.?\s)?\w+(?:\s(?:street|st|avenue|ave|road|rd|blvd))?", after_lead("ADDRESS"), words="block"),
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:(?:lives?|living|resid(?:es|ing|e)|stay(?:s|ing))\s+(?:at|on)|(?:home|mailing|street|current|new|old)?\s?address(?:\s+(?:is|of|on\s+file(?:\s+is)?))?:?|home\s+is)\s+)(?!\d+\s(?:years?|home|feet|mg))\d{1,5}\s+(?:[NSEW]\.?\s)?(?:[A-Za-z][a-z'’]+)(?:\s[A-Z][a-z'’]+){0,2}",
-        _with_lead("ADDRESS"),
+        after_lead("ADDRESS"),
         words="lives live living resides reside residing stays staying address home",
         needs=("0", *"123456789"),
     ),
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:home|house|address|at|residence|lives|to),?\s(?:is\s)?)\d{1,5}\s(?:[a-z'’]+\s){1,3}?(?:way|run|row|loop|alley|square|crescent|pike|path|bend|hollow|ridge|pass|crossing|plaza|place|trail|court|circle)\b",
-        lambda match: match[0] if not FUNCTION_WORDS.isdisjoint(match[0].lower().removeprefix(match["lead"].lower()).split()) else match["lead"] + tag("ADDRESS"),
+        after_lead("ADDRESS", lambda match: bool(FUNCTION_WORDS.isdisjoint(match[0].lower().removeprefix(match["lead"].lower()).split()))),
         words="way run row loop alley square crescent pike path bend hollow ridge pass crossing plaza place trail court circle",
     ),
     recognizer(
@@ -220,11 +216,11 @@ GROUNDS = (
         _small_way,
         words="street streets avenue avenues ave road rd boulevard blvd lane ln parkway pkwy turnpike expressway freeway drive",
     ),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:at|on|near|of|between|by|for\s\w+\s\w+\sat)\s)(?P<way>[a-z]+\s(?:and|&)\s[a-z]+)\s(?:streets|avenues|roads|sts|aves)\b", _with_lead("ADDRESS"), words="streets avenues roads sts aves"),
+    recognizer("ADDRESS", r"(?P<lead>\b(?:at|on|near|of|between|by|for\s\w+\s\w+\sat)\s)(?P<way>[a-z]+\s(?:and|&)\s[a-z]+)\s(?:streets|avenues|roads|sts|aves)\b", after_lead("ADDRESS"), words="streets avenues roads sts aves"),
     recognizer(
         "ADDRESS",
         r"(?P<lead>\b(?:at|on|near|of|between|by)\s)(?:\d{1,3}(?:st|nd|rd|th)\s(?:and|&|at)\s(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))|[A-Z][a-z]+\s(?:and|&|at)\s\d{1,3}(?:st|nd|rd|th))\b(?!\s(?:rib|toe|digit|finger|metatarsal|ray|grade|percentile))",
-        _with_lead("ADDRESS"),
+        after_lead("ADDRESS"),
         shapes=("0th", "0st", "0nd", "0rd"),
         flags=0,
     ),

@@ -25,7 +25,7 @@ from regimen_trainer.deid.lexicon import (
     word_counts,
 )
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, NOUNS, PROTECTED
-from regimen_trainer.deid.recognizer import Found, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import Found, after_lead, recognizer, tag, word_set
 
 ENOUGH = 3
 ENOUGH_SMALL = 5
@@ -154,7 +154,7 @@ LABELLED = (
         r"(?P<lead>\b(?i:works?|worked|working|employed|employment|jobs?|position|retired|laid\s+off|fired|shifts?)\s+(?:\w+\s+)?(?:for|at|by|with|from)\s+(?:the\s+)?"
         r"|\b(?i:employer)(?:\s+is|\s+was|:|,)?\s+(?:the\s+)?)(?!(?:The|A|An|ABCD|XYZ|I|His|Her|My|Our|This)\b)"
         r"(?P<own>[A-Z][\w'’&-]+(?:\s+(?:&\s+|and\s+|of\s+)?[A-Z][\w'’&-]+){0,3}(?:\s+(?:mill|quarry|plant|factory|farms?|mine|warehouse|bakery|yard|shop|store|foundry|school|restaurant|company))?)",
-        lambda match: match[0] if match["own"].lower() in PROTECTED else match["lead"] + tag("ORGANIZATION"),
+        after_lead("ORGANIZATION", lambda match: match["own"].lower() not in PROTECTED),
         words="works work worked working employed employer employment job jobs position retired laid fired shift shifts",
         flags=0,
     ),

@@ -6,7 +6,7 @@ What has neither a label nor a form of its own is judged in `codes`, after these
 import re
 
 from regimen_trainer.deid.lexicon import english
-from regimen_trainer.deid.recognizer import MANY_COLONS, MANY_HYPHENS, recognizer, tag
+from regimen_trainer.deid.recognizer import MANY_COLONS, MANY_HYPHENS, after_lead, recognizer, tag
 
 _PHONE = (
     r"(?:\+?1[-. ]?)?(?:\(\d{3}\)\s?[-.–]?\s?|\d{3}(?:\s?[-.–/]\s?| ))\d{3}(?:\s?[-.–]\s?| )\d{4}(?:,?\s?(?:x|ext\.?|extension)\s?\d+)?\b"
@@ -23,10 +23,6 @@ _MARK = "[\ue000-\uf8ff]"
 """What stands for a value that was known of the row: a part of an address may have been one."""
 _TLD = "com|org|net|edu|gov|io|health|info|us|uk|ca|de|mil|biz|co|me"
 _PROVIDERS = "gmail|yahoo|hotmail|aol|icloud|protonmail|comcast|verizon|msn|ymail|googlemail"
-
-
-def _spoken_mail(match: re.Match[str]) -> str:
-    return match["lead"] + tag("EMAIL")
 
 
 def _mail_at(match: re.Match[str]) -> str:
@@ -65,13 +61,13 @@ FORMS = (
     recognizer(
         "EMAIL",
         rf"(?P<lead>\be-?mail(?:\saddress)?(?:\s(?:is|at|to|of\srecord(?:\sis)?))?:?\s+)(?:[\w.-]+\s+){{1,9}}?(?:at|@)\s+(?:[\w-]+\s+(?:dot|point)\s+)+(?:{_TLD})\b",
-        _spoken_mail,
+        after_lead("EMAIL"),
         words="email mail",
     ),
     recognizer(
         "EMAIL",
         rf"(?P<lead>\b(?:to|is|under|via|as|use|uses|by|address|with|contact|reach|write)\s)(?:[\w.-]+\s){{1,7}}?(?:at|@)\s(?:[\w-]+\s(?:dot|point)\s)+(?:{_TLD})\b",
-        _spoken_mail,
+        after_lead("EMAIL"),
         words="dot point",
     ),
     recognizer("EMAIL", rf"(?<![\w.])[\w.+-]{{3,}}&[\w-]+(?:\.[\w-]+)*\.(?:{_TLD})\b", shapes=("&",), needs=(".",), first=r"&[\w-]+\."),
@@ -121,13 +117,13 @@ FORMS = (
     recognizer(
         "EMAIL",
         rf"(?P<lead>\b(?:{_PROVIDERS})(?:\s(?:account|address|handle|username|id|name))*(?:\s(?:is|as|under)|:|=)?\s+)(?=[a-z_.-]*\d)[\w.-]{{4,}}",
-        _spoken_mail,
+        after_lead("EMAIL"),
         words=_PROVIDERS.replace("|", " "),
     ),
     recognizer(
         "CODE",
         r"(?P<lead>\b(?:twitter|instagram|insta|facebook|snapchat|tiktok|skype|whatsapp|discord|reddit|telegram|zoom|username|user\sname|screen\s?name|handle|login|user\s?id|gamertag)(?:\s(?:handle|account|name|profile|id|page))*(?:\s(?:is|as|under|was))?[\s:=]+)(?!(?:and|or|for|to|on|with|use|the|is|was|in|of|a)\b)@?(?:(?=[\w.-]*[\d_.])[\w.-]{4,}\w|[a-z]{7,}\b)",
-        lambda match: match["lead"] + tag("CODE"),
+        after_lead("CODE"),
         words="twitter instagram insta facebook snapchat tiktok skype whatsapp discord reddit telegram zoom username user screen screenname handle login gamertag",
     ),
     recognizer(

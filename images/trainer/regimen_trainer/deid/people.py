@@ -9,7 +9,7 @@ import re
 from regimen_trainer.deid.lexicon import family_names, given_names, is_known, medical_words
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, PROTECTED
 from regimen_trainer.deid.names import DOES, DOSED, SPEAKS
-from regimen_trainer.deid.recognizer import BEFORE, Becomes, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, after_lead, recognizer, tag, word_set
 
 KIN = (
     "wife husband son daughter mother father sister brother spouse partner girlfriend boyfriend fiance fiancee fiancé fiancée friend neighbor neighbour aunt uncle niece nephew cousin grandson "
@@ -47,10 +47,6 @@ pt ot rn md do np pa ems pcp er ed icu or ir ct us st iv im po vns hha cna rt sl
 ccu ccm emt ami edp hpi ros pmh cpap vna adl ap pe
 """)
 _DEGREES = r"(?:MD|M\.D\.|DO|RN|R\.N\.|LPN|CNA|NP|PA|PA-C|PT|OT|DPT|DDS|DMD|PhD|PharmD|LCSW|MSW|RT|CRNA|APRN|FNP|MA|EMT|SLP|RD|DPM|OD|RPh)"
-
-
-def _lead(name: str) -> Becomes:
-    return lambda match: match["lead"] + tag(name)
 
 
 def _is_name(word: str) -> bool:
@@ -252,7 +248,7 @@ PEOPLE = (
         words=_ROLE_WORDS,
         flags=0,
     ),
-    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?))(?P<name>[A-Z][A-Za-z'’-]{2,}),?\s[A-Z]\.?(?=\s*(?:\n|$|[,;]|\sMD))", lambda match: match["lead"] + tag("NAME") if match["name"].lower() in family_names() and match["name"].lower() not in PROTECTED and match["name"].lower() not in ("vitamin", "type", "grade", "hepatitis") else match[0], flags=0, first=r"\s[A-Z]\.?\s*(?:\n|$|[,;]|\sMD)"),
+    recognizer("NAME", r"(?P<lead>(?:\A|[:\n]\s?))(?P<name>[A-Z][A-Za-z'’-]{2,}),?\s[A-Z]\.?(?=\s*(?:\n|$|[,;]|\sMD))", after_lead("NAME", lambda match: match["name"].lower() in family_names() and match["name"].lower() not in PROTECTED and match["name"].lower() not in ("vitamin", "type", "grade", "hepatitis")), flags=0, first=r"\s[A-Z]\.?\s*(?:\n|$|[,;]|\sMD)"),
     recognizer("NAME", r"(?P<lead>)(?<![\w/])(?P<name>[a-z]{2,3})(?=/(?:rn|md|lpn|np|cna|pa)\b)|(?P<other>\b(?:signed|initials|initialed\sby|by):?\s)[a-z]{2}(?=[.,;\n]|$)(?<!\sus|\sit|\sme|\spt|\sot|\srn|\smd|\siv|\spo|\sim|\sct)", lambda match: match[0] if (match["name"] or "") in _NOT_INITIALS else (match["other"] or "") + tag("NAME"), words="rn md lpn np cna pa signed initials by", flags=0),
     recognizer("NAME", r"(?<![\w'’])(?:[odnm]['’](?!clock)[a-z]{4,}|[NMD]['’][A-Z][a-z]{2,}|(?:al|el)-[A-Za-z][a-z]{2,})(?<!['’]s)", lambda match: match[0] if is_known(match[0].lower()) else tag("NAME"), flags=0, words="o d n m al el"),
     recognizer(
@@ -290,7 +286,7 @@ PEOPLE = (
     recognizer(
         "NAME",
         r"(?P<lead>\b(?i:named|nicknamed|goes\sby|known\sas|aka|a\.k\.a\.|named\safter|nee|née|maiden\sname)\s[\"“'‘]?)(?!(?:The|A|An|As|If)\b)(?P<name>[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+)*)",
-        lambda match: match[0] if match["name"].lower() in PROTECTED | medical_words() else match["lead"] + tag("NAME"),
+        after_lead("NAME", lambda match: match["name"].lower() not in PROTECTED | medical_words()),
         words="named nicknamed goes known aka k nee née maiden", needs=("named", "goes by", "known as", "aka", "a.k.a", "nee ", "née", "maiden name"),
         flags=0, amid=True),
     recognizer(
@@ -310,7 +306,7 @@ PEOPLE = (
     recognizer(
         "NAME",
         r"(?P<lead>(?:^|(?<=[.!?:\n])\s+|\b[a-z]+\s))(?P<name>[A-Z][a-z]+)(?=['’]s\s(?:mother|father|wife|husband|mom|dad|labs?|pain|daughter|son|sister|brother|family|symptoms|blood|room|care|chart|parents|case|history|last|next|first))",
-        lambda match: match["lead"] + tag("NAME") if _is_name(match["name"]) else match[0],
+        after_lead("NAME", lambda match: _is_name(match["name"])),
         words="s",
         flags=0,
     ),

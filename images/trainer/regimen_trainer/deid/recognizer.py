@@ -70,6 +70,12 @@ def tag(name: str) -> str:
     return f"[{name}]"
 
 
+def after_lead(name: str, test: Callable[[re.Match[str]], object] | None = None) -> Becomes:
+    """What follows the group `lead` becomes a tag, where a match passes the test."""
+    kept = tag(name)
+    return lambda match: match["lead"] + kept if test is None or test(match) else match[0]
+
+
 def recognizer(
     name: str,
     looks: str,
@@ -163,8 +169,10 @@ BEFORE, NUMBERED = "\x00before", "\x00numbered"
 """What a text has where a capital, or a number in figures or words, stands right before a tag."""
 _TAGGED = re.compile(r"\[(?:NAME|PLACE|ORGANIZATION|ADDRESS)\]")
 _CAPITAL = re.compile(r"[A-Z][\w.'’-]*\s$")
+SAID = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|oh)"
+"""Words of a number that is said."""
 _COUNT = re.compile(
-    r"(?:\d[A-Z]?|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|oh))(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?$",
+    rf"(?:\d[A-Z]?|\b{SAID})(?:\s1/2?)?\s(?:[NSEW]\.\s|Dr\.\s)?$",
     re.IGNORECASE,
 )
 

@@ -1,5 +1,5 @@
 """Places told by what happens there: what stands after a label such as `Facility:`, runs of capitalised words after `at` or `to` that are no
-department, streets by their ending alone, crossings, a town before `native` or `Elementary` at the beginning of a sentence.
+department, a town before `native` or `Elementary` at the beginning of a sentence.
 
 Tried after `grounds`, for what that leaves.
 """
@@ -10,21 +10,21 @@ from functools import lru_cache
 from regimen_trainer.deid.grounds import GENERIC, clinical
 from regimen_trainer.deid.lexicon import english, family_names, is_known, is_misspelt, medical_words, places, word_counts
 from regimen_trainer.deid.medical import DRUGS, EPONYMS, FUNCTION_WORDS, NOUNS, PROTECTED
-from regimen_trainer.deid.recognizer import BEFORE, Reading, recognizer, tag, word_set
+from regimen_trainer.deid.recognizer import BEFORE, Reading, after_lead, recognizer, tag, word_set
 
 _SIDES = word_set(
     "north south east west upper lower new old main northeast northwest southeast southwest northern southern eastern western central high mile short greater downtown inner outer"
 )
 """Words that a place's name may share with a department's: they neither speak for a place nor against it."""
-_CARE = GENERIC - _SIDES
+CARE = GENERIC - _SIDES
 _STATE_TAILS = word_set(
     "dakota hampshire carolina jersey york zealand mexico island virginia korea africa america coast asia europe states kingdom guinea leone lanka rica arabia republic indies india ireland eastern"
 )
 _DENOMINATIONS = word_set(
     "methodist baptist lutheran presbyterian episcopal adventist mercy trinity samaritan sacred calvary zion bethel bethany islamic"
 )
-_CAP = r"[A-Z][a-z'’]+(?:-[A-Za-z][a-z]+)*"
-_RUN = rf"(?:(?:St|Ste|Mt|Ft|W|E|N|S)\.\s)?{_CAP}(?:\s(?:of\s(?:the\s)?|de\s|del\s|la\s|the\s|and\s)?{_CAP}){{0,4}}"
+CAP = r"[A-Z][a-z'’]+(?:-[A-Za-z][a-z]+)*"
+_RUN = rf"(?:(?:St|Ste|Mt|Ft|W|E|N|S)\.\s)?{CAP}(?:\s(?:of\s(?:the\s)?|de\s|del\s|la\s|the\s|and\s)?{CAP}){{0,4}}"
 _WORDS = re.compile(r"[A-Z][A-Za-z'’]+|\d+\w*")
 
 
@@ -34,7 +34,7 @@ def _own(name: str) -> list[str]:
     return [word for word in words if word not in GENERIC and word not in _SIDES and word not in FUNCTION_WORDS]
 
 
-def _is_medicine(word: str) -> bool:
+def is_medicine(word: str) -> bool:
     return word in medical_words() or word in DRUGS or word in NOUNS or clinical([word])
 
 
@@ -55,8 +55,8 @@ def _named(name: str, amid: bool) -> bool:
         return True
     several = len(_WORDS.findall(name)) > 1
     if not several:
-        return amid and not _is_medicine(own[0]) and own[0] not in PROTECTED and own[0] not in EPONYMS and len(own[0]) > 3
-    kept = [word for word in own if not _is_medicine(word) and word not in PROTECTED]
+        return amid and not is_medicine(own[0]) and own[0] not in PROTECTED and own[0] not in EPONYMS and len(own[0]) > 3
+    kept = [word for word in own if not is_medicine(word) and word not in PROTECTED]
     return bool(kept) and len(kept) * 2 >= len(own) and (len(kept) > 1 or kept[0] in family_names() or kept[0] in places().every)
 
 
@@ -65,7 +65,7 @@ def _after(match: re.Match[str]) -> str:
     noun = follows[0].lower().strip(".,;:") if follows and match.string[match.end()] in " -" else ""
     if noun in NOUNS or not _named(match["own"], match["lead"].split()[0].lower() in _FIRM):
         return match[0]
-    if " " not in match["own"] and (noun in GENERIC - FUNCTION_WORDS or _is_medicine(match["own"].lower())):
+    if " " not in match["own"] and (noun in GENERIC - FUNCTION_WORDS or is_medicine(match["own"].lower())):
         return match[0]
     return match["lead"] + tag("PLACE")
 
@@ -77,7 +77,7 @@ def _label(match: re.Match[str]) -> str:
     if (
         (not own and not re.search(r"\bP\.?S\.?\s\d", match["own"]))
         or lower in PROTECTED
-        or (any(map(_is_medicine, own)) and lower not in places().every)
+        or (any(map(is_medicine, own)) and lower not in places().every)
     ):
         return match[0]
     return match["lead"] + tag("PLACE")
@@ -85,37 +85,6 @@ def _label(match: re.Match[str]) -> str:
 
 _FIRM = word_set("near past behind outside off beyond at from")
 """Words after which a single word of English in capitals is a place, too."""
-_MORE_STREETS = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Terrace|Ter|Circle|Cir|Parkway|Pkwy|Highway|Hwy|Trail|Trl|Loop|Alley|Crescent|Pike|Turnpike|Row)"
-_NO_COURTS = word_set(
-    "family superior supreme district federal drug juvenile small basketball tennis food appeals municipal circuit criminal civil hard hockey wrong right same other only best either first second this that his her my the one no all by any some each every long easy safe healthy"
-)
-
-
-_ORDINALS = word_set("first second third fourth fifth sixth seventh eighth ninth tenth")
-
-
-def _street(match: re.Match[str]) -> str:
-    words = [word.lower() for word in match["own"].split()]
-    if (
-        not _NO_COURTS.isdisjoint(words)
-        or not (FUNCTION_WORDS - _ORDINALS).isdisjoint(words[:1])
-        or words[0] in word_set("dr doctor mr mrs ms patient nurse")
-    ):
-        return match[0]
-    return match["lead"] + tag("ADDRESS")
-
-
-def _crossing(match: re.Match[str]) -> str:
-    words = [word.lower().rstrip(".") for word in re.findall(r"[A-Za-z'’]{3,}", match["own"])]
-    if any(
-        word in _CARE
-        or (_is_medicine(word) and word not in family_names())
-        or word in PROTECTED - {"washington", "virginia", "georgia", "california", "may", "august"}
-        for word in words
-        if word != "and" and word not in _ORDINALS
-    ):
-        return match[0]
-    return match["lead"] + tag("ADDRESS")
 
 
 def _initial(match: re.Match[str]) -> str:
@@ -146,7 +115,7 @@ def _small_city(match: re.Match[str]) -> str:
             spelt in places().every
             and FUNCTION_WORDS.isdisjoint(words[:length])
             and _NO_TOWNS.isdisjoint(words[:length])
-            and (_CARE - {"city", "county", "state"}).isdisjoint(words[:length])
+            and (CARE - {"city", "county", "state"}).isdisjoint(words[:length])
             and not _is_state(words[:length])
         ):
             return match["lead"] + tag("PLACE") + match["city"][len(city) :]
@@ -167,15 +136,10 @@ def _small_house(match: re.Match[str]) -> str:
     return match["lead"] + tag("PLACE") if fits and FUNCTION_WORDS.isdisjoint(words) and GENERIC.isdisjoint(words) else match[0]
 
 
-def _small_saint(match: re.Match[str]) -> str:
-    return (
-        match[0]
-        if match["own"]
-        in word_set(
-            "elevation elevations segment segments depression depressions changes wave waves deviation abnormality abnormalities jude interval"
-        )
-        else match["lead"] + tag("PLACE")
-    )
+_NO_SAINTS = word_set(
+    "elevation elevations segment segments depression depressions changes wave waves deviation abnormality abnormalities jude interval"
+)
+"""What follows ST of a heart's trace, or is a maker of valves."""
 
 
 @lru_cache(maxsize=100_000)
@@ -222,47 +186,151 @@ def _goes_on(match: re.Match[str]) -> str:
 
 _AFTERWARDS = word_set("patient police fire sheriff ems ambulance dr he she they his her history resident native")
 
-# fmt: off
-STREETS = (
-    recognizer("ADDRESS", rf"(?P<lead>\b(?i:on|off|at|along|near|down|from|to|crossing|by|of|in)\s)(?P<own>(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:(?:[A-Z][a-z'’]+|\d{{1,3}}(?:st|nd|rd|th))\s){{1,3}}?{_MORE_STREETS})\b\.?(?:\s[NSEW]\b|\s(?:North|South|East|West)\b)?(?!['’]s|\s[A-Z][a-z]+,?\s(?:MD|DO|RN)\b)(?<!\bDr\.)", _street, words="street st avenue ave road rd lane ln drive dr boulevard blvd court ct way place pl terrace ter circle cir parkway pkwy highway hwy trail trl loop alley crescent pike turnpike row", flags=0,),
-    recognizer("ADDRESS", r"(?:\b\d{1,6}\s)?\b(?:Avenue|Ave)\s(?:[A-Z]\b|of\s(?:the\s)?[A-Z]\w+)", words="avenue ave", flags=0,),
-    recognizer("ADDRESS", rf"\[ADDRESS\],?\s(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:[\w'’]+\s){{1,3}}?(?i:{_MORE_STREETS})\b", words="apt apartment suite unit lot", needs=("street", "st", "ave", "road", "rd", "lane", "ln", "dr", "blvd", "court", "ct", "way", "place", "ter", "cir", "loop", "pike"),),
-    recognizer("ADDRESS", r"\b(?:unit|bldg|building|lot|spc)\s#?\d{1,4}[a-z]?(?=,?\s\[(?:ADDRESS|PLACE|ZIP)\b)", words="unit bldg building lot spc",),
+VENUES = (
     recognizer(
-        "ADDRESS",
-        rf"(?P<lead>\b(?i:at|near|by|on|off|around|between)\s)(?P<own>(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:{_CAP}|MLK|\d{{1,3}}(?:st|nd|rd|th))(?:\s(?:{_CAP}|\d{{1,3}}(?:st|nd|rd|th)))?(?:\s(?:and|&|/|at)\s|/)(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:{_CAP}|MLK|\d{{1,3}}(?:st|nd|rd|th))(?:\s(?:{_CAP}|\d{{1,3}}(?:st|nd|rd|th)))?)(?!\s(?:rib|toe|digit|finger|metatarsal|[A-Z]))",
-        _crossing,
-        words="at near by on off around between",
-        first=r"(?:\s(?:and|&|/|at)\s|/)(?:[A-Z]|\d{1,3}[a-z]{2}\b)",
+        "PLACE",
+        r"(?:\b(?:Motel|Super|Studio|Area|Pier|Terminal|Precinct|Lodge|Post)\s\d{1,3}|\b7-Eleven)\b",
+        words="motel super studio area pier terminal precinct lodge post eleven",
         flags=0,
     ),
-    recognizer("ADDRESS", r"(?P<lead>\A|[.!?\n:]\s*)(?:[NSEW]{1,2}\.?\s)?\d{1,3}(?:st|nd|rd|th)\s(?:and|&)\s[A-Z][a-z]+(?=[.,;]|$)", lambda match: match["lead"] + tag("ADDRESS"), shapes=("0th ", "0st ", "0nd ", "0rd "), flags=0,),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:near|off|past|by|along)\s)(?:(?:[NSEW]|NE|NW|SE|SW|North|South|East|West)\.?\s)?(?:\d{1,3}(?:st|nd|rd|th)(?=[.,;]|$)|MLK\b)", lambda match: match["lead"] + tag("ADDRESS"), words="near off past by along", shapes=("0th", "0st", "0nd", "0rd", "mlk"), flags=0,),
-)
-"""Before the names, which would take a part of these."""
-VENUES = (
-    recognizer("PLACE", r"(?:\b(?:Motel|Super|Studio|Area|Pier|Terminal|Precinct|Lodge|Post)\s\d{1,3}|\b7-Eleven)\b", words="motel super studio area pier terminal precinct lodge post eleven", flags=0,),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:of\s)?(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b", _small_city, words="in from near to outside around past between at toward towards of visiting through", flags=0, gate=_any_several,),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|on|of)\s(?:the\s)?)(?P<own>[a-z'’]{4,}(?:\s[a-z'’]{4,})?)\s(?:(?:community|regional|memorial|general|county)\s)*(?:hospital|medical\scenter|island|hill|stadium|beach|falls|park|high\sschool|middle\sschool|elementary|college|university|nursing\shome|church|airport|bridge|river|lake|rehab|hospice|neighborhood|reservation)\b", _small_house, words="hospital center island hill stadium beach falls park school elementary college university home church airport bridge river lake rehab hospice neighborhood reservation", flags=0,),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|to|outside|at|of)\s)(?:saint|st\.?|mount|mt\.?)\s(?P<own>[a-z]{3,}(?:['’]s)?)\b(?:\s(?:hospital|medical\scenter|general|church|elementary|high\sschool))?", _small_saint, words="saint st mount mt", flags=0,),
-    recognizer("PLACE", r"(?P<lead>\b(?:in|from|near|outside|visiting|to|at)\s)(?P<own>[a-z]{5,})(?=[.,;]|$|\s(?:on|in|for|by|with|and|today|yesterday|this|last|to|at|since|when|where|requested|ed|er|hospital|clinic)\b)(?!\s\d)", _small_stranger, words="in from near outside visiting to at", flags=0, gate=_any_stranger,),
-    recognizer("PLACE", rf"(?P<lead>(?<![A-Za-z])(?i:{_LABELS})\s*(?:[:=]|-\s)\s*(?:the\s)?)(?P<own>[A-Z][\w.'’&-]*(?:\s(?:of\s|de\s|at\s|the\s|and\s)?(?:[A-Z][\w.'’&-]*|\d{{1,3}}\b)){{0,4}})(?!:)", _label, words=re.sub(r"[^a-z]+", " ", _LABELS.replace(r"\s", " ")).replace(" of ", " "), needs=(":", "=", "- "), flags=0, amid=True,),
-    recognizer("PLACE", r"(?P<lead>\b(?i:birthplace|hometown)\s(?:is\s|was\s|of\s)?)(?P<own>[A-Z][\w'’]+(?:\s[A-Z][\w'’]+){0,2})", lambda match: match["lead"] + tag("PLACE"), words="birthplace hometown", flags=0, amid=True,),
-    recognizer("PLACE", rf"\b{_STATES}\s(?:State(?!\s(?:Hospital|law|Police|Medicaid|Board|Department|of|Trooper))|Tech|A&M)\b(?:\sUniversity)?|\b(?:University|College)\sof\s(?:the\s)?[A-Z]\w+(?:\s[A-Z]\w+)?", words="state tech university college a", flags=0, amid=True,),
-    recognizer("PLACE", rf"(?P<lead>\b(?:at|from|to|attends|near|by|with)\s){_ACRONYMS}\b", lambda match: match["lead"] + tag("PLACE"), words="at from to attends near by with", first=_ACRONYMS, flags=0, amid=True,),
-    recognizer("PLACE", r"\bP\.?\s?S\.?\s#?\d{1,3}\b", words="ps p", flags=0,),
-    recognizer("PLACE", rf"(?P<lead>\A|[.!?\n]\s*)(?P<own>{_CAP}(?:\s{_CAP}){{0,2}})(?=\s{_HOUSES}(?!\w))", _initial, words=_HOUSE_WORDS, flags=0,),
-    recognizer("PLACE", rf"(?P<lead>\A|[.!?\n]\s*)(?P<own>[a-z]{{4,}}(?:\s[a-z]{{3,}})?)\s(?P<head>(?i:{_HOUSES}))(?!\w)", _initial_small, words=_HOUSE_WORDS, flags=0,),
-    recognizer("PLACE", rf"(?P<lead>\b{_PLACED}\s(?:the\s)?)(?P<own>{_RUN})(?!\w)", _after, words="from in at near to outside visiting around toward towards leaving across through between via past beyond behind by off of", flags=0, amid=True,),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>\b(?:in|from|near|to|outside|around|past|between|at|toward|towards|of|visiting|through)\s(?:of\s)?(?:the\s)?)(?P<city>[a-z']{2,}\.?(?:\s[a-z']{3,}){1,2})\b",
+        _small_city,
+        words="in from near to outside around past between at toward towards of visiting through",
+        flags=0,
+        gate=_any_several,
+    ),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>\b(?:in|from|near|to|outside|at|on|of)\s(?:the\s)?)(?P<own>[a-z'’]{4,}(?:\s[a-z'’]{4,})?)\s(?:(?:community|regional|memorial|general|county)\s)*(?:hospital|medical\scenter|island|hill|stadium|beach|falls|park|high\sschool|middle\sschool|elementary|college|university|nursing\shome|church|airport|bridge|river|lake|rehab|hospice|neighborhood|reservation)\b",
+        _small_house,
+        words="hospital center island hill stadium beach falls park school elementary college university home church airport bridge river lake rehab hospice neighborhood reservation",
+        flags=0,
+    ),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>\b(?:in|from|near|to|outside|at|of)\s)(?:saint|st\.?|mount|mt\.?)\s(?P<own>[a-z]{3,}(?:['’]s)?)\b(?:\s(?:hospital|medical\scenter|general|church|elementary|high\sschool))?",
+        after_lead("PLACE", lambda match: match["own"] not in _NO_SAINTS),
+        words="saint st mount mt",
+        flags=0,
+    ),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>\b(?:in|from|near|outside|visiting|to|at)\s)(?P<own>[a-z]{5,})(?=[.,;]|$|\s(?:on|in|for|by|with|and|today|yesterday|this|last|to|at|since|when|where|requested|ed|er|hospital|clinic)\b)(?!\s\d)",
+        _small_stranger,
+        words="in from near outside visiting to at",
+        flags=0,
+        gate=_any_stranger,
+    ),
+    recognizer(
+        "PLACE",
+        rf"(?P<lead>(?<![A-Za-z])(?i:{_LABELS})\s*(?:[:=]|-\s)\s*(?:the\s)?)(?P<own>[A-Z][\w.'’&-]*(?:\s(?:of\s|de\s|at\s|the\s|and\s)?(?:[A-Z][\w.'’&-]*|\d{{1,3}}\b)){{0,4}})(?!:)",
+        _label,
+        words=re.sub(r"[^a-z]+", " ", _LABELS.replace(r"\s", " ")).replace(" of ", " "),
+        needs=(":", "=", "- "),
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>\b(?i:birthplace|hometown)\s(?:is\s|was\s|of\s)?)(?P<own>[A-Z][\w'’]+(?:\s[A-Z][\w'’]+){0,2})",
+        after_lead("PLACE"),
+        words="birthplace hometown",
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "PLACE",
+        rf"\b{_STATES}\s(?:State(?!\s(?:Hospital|law|Police|Medicaid|Board|Department|of|Trooper))|Tech|A&M)\b(?:\sUniversity)?|\b(?:University|College)\sof\s(?:the\s)?[A-Z]\w+(?:\s[A-Z]\w+)?",
+        words="state tech university college a",
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "PLACE",
+        rf"(?P<lead>\b(?:at|from|to|attends|near|by|with)\s){_ACRONYMS}\b",
+        after_lead("PLACE"),
+        words="at from to attends near by with",
+        first=_ACRONYMS,
+        flags=0,
+        amid=True,
+    ),
+    recognizer(
+        "PLACE",
+        r"\bP\.?\s?S\.?\s#?\d{1,3}\b",
+        words="ps p",
+        flags=0,
+    ),
+    recognizer(
+        "PLACE",
+        rf"(?P<lead>\A|[.!?\n]\s*)(?P<own>{CAP}(?:\s{CAP}){{0,2}})(?=\s{_HOUSES}(?!\w))",
+        _initial,
+        words=_HOUSE_WORDS,
+        flags=0,
+    ),
+    recognizer(
+        "PLACE",
+        rf"(?P<lead>\A|[.!?\n]\s*)(?P<own>[a-z]{{4,}}(?:\s[a-z]{{3,}})?)\s(?P<head>(?i:{_HOUSES}))(?!\w)",
+        _initial_small,
+        words=_HOUSE_WORDS,
+        flags=0,
+    ),
+    recognizer(
+        "PLACE",
+        rf"(?P<lead>\b{_PLACED}\s(?:the\s)?)(?P<own>{_RUN})(?!\w)",
+        _after,
+        words="from in at near to outside visiting around toward towards leaving across through between via past beyond behind by off of",
+        flags=0,
+        amid=True,
+    ),
 )
 BESIDE = (
-    recognizer("PLACE", r"\[NAME\]['’]s\s(?P<own>[A-Z][a-z]+)(?=\s[a-z]|[.,;]|$)", lambda match: match[0] if match["own"].lower() in NOUNS | GENERIC or _is_medicine(match["own"].lower()) else tag("PLACE"), flags=0, needs=("[name]'s ", "[name]’s "),),
-    recognizer("PLACE", r"\[(?:PLACE|ORGANIZATION)\](?:['’]s)?(?P<more>(?:\s(?:of\s)?[A-Z][a-z'’]+)+)", _goes_on, flags=0, needs=("[place]", "[organization]"),),
-    recognizer("PLACE", r"\b(?:North|South|East|West|New|Old|Fort|Mount|Lake|Twin|Little|Big|Grand|Great|Upper|Lower|Saint|San|Santa|Port|Cape|El|La|Los|Las)\s\[(?:NAME|PLACE)\](?=\s(?:[a-z]|Fire|Police|Elementary|High|Middle|Clinic)|[.,;]|$)", flags=0, needs=(BEFORE,),),
-    recognizer("PLACE", r"\[(?:NAME|PLACE)\](?:['’]s)?\s(?:Middle|High|Elementary|Academy|Hall|Creek|Vineyard|Trail|Point|Park|Lake|Hills?|Heights|Manor|House|Place|Village|Terrace|Ranch|Farms?|Center|Centre|Clinic|Hospital|Memorial|Community|Rehab|Nursing|School|Church|College|University)\b(?:\s(?:School|Center|Hospital|Home|College))?", flags=0, words="middle high elementary academy hall creek vineyard trail point park lake hill hills heights manor house place village terrace ranch farm farms center centre clinic hospital memorial community rehab nursing school church college university",),
-    recognizer("PLACE", r"\b(?:Our\sLady|Church|Center|Centre|Sisters|Hospital|Isle|Port|City|Town)\sof\s(?:the\s)?\[(?:NAME|PLACE|ORGANIZATION)\]|\[(?:ORGANIZATION|PLACE)\]\sof\s\[(?:NAME|PLACE)\]|\b(?:[A-Z][a-z]+\s){1,3}of\s\[PLACE\](?<!\b(?i:out)\sof\s\[PLACE\])", flags=0, needs=(" of [", " of the ["),),
-    recognizer("PLACE", r"(?P<lead>\[ADDRESS\],?\s)(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,2})(?=\s*(?:[.,;\n]|$|[A-Z]{2}\b))", lambda match: match["lead"] + tag("PLACE") if match["own"].lower() in places().every else match[0], flags=0, needs=("[address]",),),
-    recognizer("ADDRESS", r"(?P<lead>\b(?:at|near|by|of)\s)(?:(?:Dr\.\s)?\[(?:NAME|PLACE|ADDRESS)\]\.?\s(?:and|&)\s(?:Dr\.\s)?(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))|(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))\s(?:and|&)\s\[(?:PLACE|ADDRESS)\])(?=[.,;]|$)", lambda match: match["lead"] + tag("ADDRESS"), flags=0, needs=("] and ", "] & ", "]. and ", "]. & ", " and [", " & [", "and dr. [", "& dr. ["),),
+    recognizer(
+        "PLACE",
+        r"\[NAME\]['’]s\s(?P<own>[A-Z][a-z]+)(?=\s[a-z]|[.,;]|$)",
+        lambda match: match[0] if match["own"].lower() in NOUNS | GENERIC or is_medicine(match["own"].lower()) else tag("PLACE"),
+        flags=0,
+        needs=("[name]'s ", "[name]’s "),
+    ),
+    recognizer(
+        "PLACE",
+        r"\[(?:PLACE|ORGANIZATION)\](?:['’]s)?(?P<more>(?:\s(?:of\s)?[A-Z][a-z'’]+)+)",
+        _goes_on,
+        flags=0,
+        needs=("[place]", "[organization]"),
+    ),
+    recognizer(
+        "PLACE",
+        r"\b(?:North|South|East|West|New|Old|Fort|Mount|Lake|Twin|Little|Big|Grand|Great|Upper|Lower|Saint|San|Santa|Port|Cape|El|La|Los|Las)\s\[(?:NAME|PLACE)\](?=\s(?:[a-z]|Fire|Police|Elementary|High|Middle|Clinic)|[.,;]|$)",
+        flags=0,
+        needs=(BEFORE,),
+    ),
+    recognizer(
+        "PLACE",
+        r"\[(?:NAME|PLACE)\](?:['’]s)?\s(?:Middle|High|Elementary|Academy|Hall|Creek|Vineyard|Trail|Point|Park|Lake|Hills?|Heights|Manor|House|Place|Village|Terrace|Ranch|Farms?|Center|Centre|Clinic|Hospital|Memorial|Community|Rehab|Nursing|School|Church|College|University)\b(?:\s(?:School|Center|Hospital|Home|College))?",
+        flags=0,
+        words="middle high elementary academy hall creek vineyard trail point park lake hill hills heights manor house place village terrace ranch farm farms center centre clinic hospital memorial community rehab nursing school church college university",
+    ),
+    recognizer(
+        "PLACE",
+        r"\b(?:Our\sLady|Church|Center|Centre|Sisters|Hospital|Isle|Port|City|Town)\sof\s(?:the\s)?\[(?:NAME|PLACE|ORGANIZATION)\]|\[(?:ORGANIZATION|PLACE)\]\sof\s\[(?:NAME|PLACE)\]|\b(?:[A-Z][a-z]+\s){1,3}of\s\[PLACE\](?<!\b(?i:out)\sof\s\[PLACE\])",
+        flags=0,
+        needs=(" of [", " of the ["),
+    ),
+    recognizer(
+        "PLACE",
+        r"(?P<lead>\[ADDRESS\],?\s)(?P<own>[A-Z][a-z'’]+(?:\s[A-Z][a-z'’]+){0,2})(?=\s*(?:[.,;\n]|$|[A-Z]{2}\b))",
+        after_lead("PLACE", lambda match: match["own"].lower() in places().every),
+        flags=0,
+        needs=("[address]",),
+    ),
+    recognizer(
+        "ADDRESS",
+        r"(?P<lead>\b(?:at|near|by|of)\s)(?:(?:Dr\.\s)?\[(?:NAME|PLACE|ADDRESS)\]\.?\s(?:and|&)\s(?:Dr\.\s)?(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))|(?:[A-Z][a-z]+|\d{1,3}(?:st|nd|rd|th))\s(?:and|&)\s\[(?:PLACE|ADDRESS)\])(?=[.,;]|$)",
+        after_lead("ADDRESS"),
+        flags=0,
+        needs=("] and ", "] & ", "]. and ", "]. & ", " and [", " & [", "and dr. [", "& dr. ["),
+    ),
 )
-# fmt: on
 """Only where a name or a place has been found."""
