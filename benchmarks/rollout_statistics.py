@@ -80,6 +80,8 @@ def kinds() -> Iterator[Kind]:
         ("its labels come at 60 % of the rate", (0.6, 0.6)),
     ):
         yield Kind("labels", Course(words, (0.8, 0.8), labelled=(labelled, (1.0, 1.0))), *allowed)
+    experts = Course("a tenth of the experts label, alike in both arms", (0.85, 0.85), labelled=((0.9, 0.9),) * 2, diligent=0.1)
+    yield Kind("labels", experts, *allowed)
     paired = {"primary": {"evidence": "Paired", "datasetRef": {"name": "business", "task": "adjudication"}}}
     yield Kind("paired", Course("pairs, A/A", (0.0, 0.1), paired), *allowed)
     gain = detectable_by_pairs(0.1, 700, 0.05, 4) * sqrt(1.1)

@@ -77,7 +77,9 @@ def check_report(report: TrafficReport) -> None:
                 raise HTTPException(422, [{"field": f"arms.{index}.{name}", "message": f"{len(LATENCY_BUCKETS_MS) + 1} counts are needed"}])
         if not all(SUBJECT.fullmatch(subject) for subject in arm.subjects):
             raise HTTPException(422, [{"field": f"arms.{index}.subjects", "message": "a subject is 8 hex digits"}])
-        if min(arm.requests, arm.errors, arm.cut, arm.audited, *arm.subjects.values(), 0) < 0:
+        if not arm.audited_subjects.keys() <= arm.subjects.keys():
+            raise HTTPException(422, [{"field": f"arms.{index}.auditedSubjects", "message": "each is one of subjects"}])
+        if min(arm.requests, arm.errors, arm.cut, arm.audited, *arm.subjects.values(), *arm.audited_subjects.values(), 0) < 0:
             raise HTTPException(422, [{"field": f"arms.{index}", "message": "counts cannot be negative"}])
 
 

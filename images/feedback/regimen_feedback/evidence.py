@@ -53,6 +53,18 @@ class Reader:
             found[row.version].append((row.labelled, row.agreed))
         return found
 
+    def audits(self) -> dict[str, list[tuple[int, int]]]:
+        """(drawn for audit, of these labelled) of each subject with any drawn. Labels that overtake the router's report count as drawn."""
+        labels = self._rows(OUTCOMES, OUTCOMES.c.subject, func.count().label("labelled")).where(LABELLED, OUTCOMES.c.audit)
+        per_subject = labels.group_by(OUTCOMES.c.version, OUTCOMES.c.subject).subquery()
+        same = and_(per_subject.c.version == SUBJECTS.c.version, per_subject.c.subject == SUBJECTS.c.subject)
+        query = self._rows(SUBJECTS, SUBJECTS.c.audited, func.coalesce(per_subject.c.labelled, 0).label("labelled"))
+        found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        joined = query.join(per_subject, same, isouter=True).where(SUBJECTS.c.audited > 0)
+        for row in self._all(joined.order_by(SUBJECTS.c.version, SUBJECTS.c.subject)):
+            found[row.version].append((max(row.audited, row.labelled), row.labelled))
+        return found
+
     def rated(self, column: Column[Any]) -> dict[str, list[tuple[int, Any]]]:
         """(rated, sum of ratings) of each subject with an answer that was rated."""
         rating = case((column, 1), else_=0) if isinstance(column.type, Boolean) else column
@@ -99,7 +111,7 @@ def _arms(reader: Reader) -> list[ArmEvidence]:
     traffic, subjects = reader.traffic(), reader.subjects()
     latency, first_token = reader.histogram(LATENCY), reader.histogram(FIRST_TOKEN)
     acceptance, edits = reader.rated(OUTCOMES.c.accepted), reader.rated(OUTCOMES.c.edit_rate)
-    clusters, opinions, known = reader.clusters(), reader.opinions(), reader.expert_labels()
+    clusters, audits, opinions, known = reader.clusters(), reader.audits(), reader.opinions(), reader.expert_labels()
     right = reader.by_label(OUTCOMES.c.expert, OUTCOMES.c.predicted == OUTCOMES.c.expert)
     predicted, expert = reader.by_label(OUTCOMES.c.predicted), reader.by_label(OUTCOMES.c.expert)
     arms = []
@@ -115,6 +127,7 @@ def _arms(reader: Reader) -> list[ArmEvidence]:
                 first_token=first_token.get(version, []),
                 acceptance_clusters=acceptance.get(version, []),
                 edit_clusters=edits.get(version, []),
+                audits=audits.get(version, []),
                 labelled=sum(labelled for labelled, _ in pairs),
                 labelled_subjects=len(pairs),
                 agreed=sum(agreed for _, agreed in pairs),

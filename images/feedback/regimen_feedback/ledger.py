@@ -181,7 +181,9 @@ def _add_arm(connection: Connection, report: TrafficReport, arm: ArmTraffic, now
         counts = [scope | {"bucket": bucket, "requests": count} for bucket, count in enumerate(histogram) if count]
         _add(connection, table, counts, ("requests",))
     if arm.epoch != NO_ROLLOUT:  # outside a rollout nobody compares subjects, and they would pile up for ever
-        _add(connection, SUBJECTS, [scope | {"subject": name, "requests": count} for name, count in arm.subjects.items()], ("requests",))
+        audited = arm.audited_subjects
+        rows = [scope | {"subject": name, "requests": count, "audited": audited.get(name, 0)} for name, count in arm.subjects.items()]
+        _add(connection, SUBJECTS, rows, ("requests", "audited"))
 
 
 def _add(connection: Connection, table: Table, rows: Sequence[Row], sums: Sequence[str], replaced: Sequence[str] = ()) -> None:

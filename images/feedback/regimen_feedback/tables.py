@@ -98,7 +98,12 @@ def _histogram(name: str) -> Table:
 LATENCY = _histogram("traffic_latency")
 FIRST_TOKEN = _histogram("traffic_first_token")
 SUBJECTS = Table(
-    "traffic_subjects", METADATA, *_scope(), Column("subject", String(8), primary_key=True), Column("requests", BigInteger, nullable=False)
+    "traffic_subjects",
+    METADATA,
+    *_scope(),
+    Column("subject", String(8), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("audited", BigInteger, nullable=False, server_default="0"),
 )
 
 

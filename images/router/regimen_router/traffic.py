@@ -101,6 +101,7 @@ class _Arm:
     latency: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_MS) + 1))
     first_token: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BUCKETS_MS) + 1))
     subjects: dict[str, int] = field(default_factory=dict)
+    audited_subjects: dict[str, int] = field(default_factory=dict)
 
     def add(self, request: Request) -> None:
         self.requests += 1
@@ -112,6 +113,8 @@ class _Arm:
             self.first_token[bisect_left(LATENCY_BUCKETS_MS, request.first_byte)] += 1
         if request.subject in self.subjects or len(self.subjects) < MAX_SUBJECTS:
             self.subjects[request.subject] = self.subjects.get(request.subject, 0) + 1
+            if request.audit:
+                self.audited_subjects[request.subject] = self.audited_subjects.get(request.subject, 0) + 1
         else:
             SUBJECTS_DROPPED.inc()
 
@@ -172,6 +175,7 @@ class Ledger:
                             first_token=arm.first_token,
                             audited=arm.audited,
                             subjects=arm.subjects,
+                            audited_subjects=arm.audited_subjects,
                         )
                         for (version, epoch), arm in self._arms.items()
                     ],

@@ -63,6 +63,7 @@ class ArmTraffic(Status):
     first_token: list[int] = Field(default_factory=list, description="Requests by time until the answer began, in the same buckets.")
     audited: int = Field(0, description="Requests drawn for audit.")
     subjects: dict[str, int] = Field(default_factory=dict, description="New requests by subject hash.")
+    audited_subjects: dict[str, int] = Field(default_factory=dict, description="Of these, requests drawn for audit; none: left out.")
 
 
 class TrafficReport(Status):
@@ -110,6 +111,9 @@ class ArmEvidence(Status):
     audited: int | None = Field(None, description="Requests drawn for audit; None: not counted.")
     latency: list[int] = Field(default_factory=list)
     first_token: list[int] = Field(default_factory=list, description="Requests by time to first token, in the buckets of latency.")
+    audits: list[tuple[int, int]] = Field(
+        default_factory=list, description="(drawn for audit, of these labelled) per subject with any drawn."
+    )
     labelled: int = Field(0, description="Answers with both predicted and expert label.")
     labelled_subjects: int = 0
     agreed: int = 0

@@ -72,7 +72,7 @@ def _agreement(arm: ArmEvidence, _: str) -> Figure:
 
 def _of_clusters(clusters: Sequence[tuple[int, int]]) -> Figure:
     sample = ArmSample(tuple(clusters))
-    return _share(sample.agreed, sample.labelled, design_effect(sample))
+    return _share(sample.hits, sample.answers, design_effect(sample))
 
 
 def _labels(count: Callable[[ArmEvidence, str], tuple[int, int]]) -> Callable[[ArmEvidence, str], Figure]:

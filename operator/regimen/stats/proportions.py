@@ -1,6 +1,6 @@
-"""How much more often one arm agrees with the experts, and how sure that is.
+"""How much more often one arm agrees with the experts, and how sure that is; the same for any other share of its answers.
 
-Knows (labelled, agreed) per subject. Answers to one subject resemble each other, so the subject is the unit: variances are
+Knows (answers, hits) per subject. Answers to one subject resemble each other, so the subject is the unit: variances are
 those of a ratio of cluster totals (Cochran, Sampling Techniques, 3rd ed., 1977, section 6.3; Rao and Scott, Biometrics 48
 (1992) 577). Small and one-sided samples follow Agresti and Caffo, The American Statistician 54 (2000) 280: one success and
 one failure are added to each arm before the variance is taken, so no sample has a variance of zero and z is never infinite.
@@ -14,24 +14,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ArmSample:
-    """Labelled answers of one arm: (labelled, agreed) per subject. Raises ValueError for impossible counts."""
+    """One arm's answers of a kind, and the hits among them, whose share is asked for: (answers, hits) per subject. Agreement is the share
+    of labelled answers that agree. Raises ValueError for impossible counts."""
 
     clusters: tuple[tuple[int, int], ...]
 
     def __post_init__(self) -> None:
-        for labelled, agreed in self.clusters:
-            if not 0 <= agreed <= labelled:
-                raise ValueError(f"a subject cannot have {agreed} agreeing of {labelled} labelled answers")
+        for answers, hits in self.clusters:
+            if not 0 <= hits <= answers:
+                raise ValueError(f"a subject cannot have {hits} of {answers} answers")
 
     @property
-    def labelled(self) -> int:
-        """Labelled answers."""
-        return sum(labelled for labelled, _ in self.clusters)
+    def answers(self) -> int:
+        """Answers of all subjects."""
+        return sum(answers for answers, _ in self.clusters)
 
     @property
-    def agreed(self) -> int:
-        """Labelled answers that agree."""
-        return sum(agreed for _, agreed in self.clusters)
+    def hits(self) -> int:
+        """Hits of all subjects."""
+        return sum(hits for _, hits in self.clusters)
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Effect:
     labelled_stable: int
 
 
-def design_effect(sample: ArmSample) -> float:
-    """By what factor clustering widens the variance: cluster-robust over binomial variance, at least 1.
+def design_effect(*samples: ArmSample) -> float:
+    """By what factor clustering widens the variance: cluster-robust over binomial variance, at least 1. Of several samples, each with a share
+    of its own, whose subjects are taken to cluster alike: one factor for all.
 
     Robust: m/(m-1) sum (y_i - p n_i)^2 / N^2 over m subjects, times (m-1)/(m-3), the variance of Student's t, for few subjects.
     Few answers that differ from the rest say little about how they cluster. So the estimate is drawn towards the worst case (each
@@ -54,38 +56,42 @@ def design_effect(sample: ArmSample) -> float:
 
     >>> design_effect(ArmSample(((1, 1),) * 80 + ((1, 0),) * 20)) < 1.05
     True
-    >>> design_effect(ArmSample(((10, 10),) * 30))
-    10.0
+    >>> design_effect(ArmSample(((10, 10),) * 30)), round(design_effect(ArmSample(((10, 10),) * 30), ArmSample(((1, 1), (1, 0)) * 30)), 1)
+    (10.0, 1.3)
     """
-    counts = np.array([c for c in sample.clusters if c[0] > 0], dtype=np.float64).reshape(-1, 2)
-    sizes, agreed = counts[:, 0], counts[:, 1]
-    subjects, total = len(sizes), float(sizes.sum())
-    if subjects == 0:
+    total = squares = rare = apart = plain = 0.0
+    subjects, enough = 0, True
+    for sample in samples:
+        counts = np.array([c for c in sample.clusters if c[0] > 0], dtype=np.float64).reshape(-1, 2)
+        sizes, hits = counts[:, 0], counts[:, 1]
+        answers, hit = float(sizes.sum()), float(hits.sum())
+        share = hit / answers if answers else 0.0
+        total, squares, rare = total + answers, squares + float((sizes**2).sum()), rare + min(hit, answers - hit)
+        apart, plain = apart + float(((hits - share * sizes) ** 2).sum()), plain + answers * share * (1 - share)
+        subjects, enough = subjects + len(sizes), enough and len(sizes) > 3
+    if not total:
         return 1.0
-    worst = float((sizes**2).sum()) / total
-    share = float(agreed.sum()) / total
-    rare = min(float(agreed.sum()), total - float(agreed.sum()))
-    if subjects <= 3 or rare == 0:
+    worst = squares / total
+    if not enough or rare == 0:
         return worst
-    robust = subjects / (subjects - 3) * float(((agreed - share * sizes) ** 2).sum()) / total**2
-    estimated = max(1.0, robust / (share * (1 - share) / total))
+    estimated = max(1.0, subjects / (subjects - 3 * len(samples)) * apart / plain)
     return (rare * estimated + worst) / (rare + 1)
 
 
 def variance(sample: ArmSample) -> float:
-    """Variance of the share that agrees: Agresti-Caffo on the effective number of labels n = N / design effect.
+    """Variance of the share of hits: Agresti-Caffo on the effective number of answers n = N / design effect.
 
-    q (1 - q) / (n + 2) with q = (p n + 1) / (n + 2). Infinite without labels.
+    q (1 - q) / (n + 2) with q = (p n + 1) / (n + 2). Infinite without answers.
 
     >>> round(variance(ArmSample(((1, 1),) * 100)), 6), variance(ArmSample(()))
     (9.5e-05, inf)
     """
-    labelled = sample.labelled
-    return moderated(sample.agreed / labelled, labelled / design_effect(sample)) if labelled else inf
+    answers = sample.answers
+    return moderated(sample.hits / answers, answers / design_effect(sample)) if answers else inf
 
 
 def difference(candidate: ArmSample, stable: ArmSample, margin: float = 0.0) -> Effect:
-    """Agreement of the candidate minus stable. Without labels in an arm: 0 with an infinite standard error.
+    """The candidate's share minus stable's. Without answers in an arm: 0 with an infinite standard error.
 
     The variance is the larger of two: with each arm's own share, and with the shares as they are where the candidate is worse
     by just `margin` (Farrington and Manning, Statistics in Medicine 9 (1990) 1447, with weighted instead of maximum likelihood
@@ -96,11 +102,11 @@ def difference(candidate: ArmSample, stable: ArmSample, margin: float = 0.0) -> 
     >>> round(effect.estimate, 3), round(effect.standard_error, 3)
     (0.1, 0.052)
     """
-    ours, theirs = candidate.labelled, stable.labelled
+    ours, theirs = candidate.answers, stable.answers
     if ours == 0 or theirs == 0:
         return Effect(0.0, inf, ours, theirs)
     n, m = ours / design_effect(candidate), theirs / design_effect(stable)
-    p, q = candidate.agreed / ours, stable.agreed / theirs
+    p, q = candidate.hits / ours, stable.hits / theirs
     return Effect(p - q, share_error(p, n, q, m, margin), ours, theirs)
 
 

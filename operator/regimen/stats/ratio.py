@@ -1,6 +1,7 @@
-"""Whether subjects split between the arms as asked. If not, something chooses who sees the candidate: no figure can be trusted.
+"""Whether subjects split between the arms as asked, and whether labels come to both alike. If not, something chooses who sees the candidate,
+or what of it is judged: no figure can be trusted.
 
-Knows counts of subjects and the share asked for. Source of the sequential test: Lindon and Malek, Anytime-valid inference
+Knows counts of subjects and the share asked for, and each subject's audited and labelled answers. Source of the sequential test: Lindon and Malek, Anytime-valid inference
 for multinomial count data, NeurIPS 2022 (a Dirichlet mixture against the expected shares; here two arms: beta-binomial).
 """
 
@@ -9,6 +10,7 @@ from typing import Literal
 
 from scipy.special import bdtr, bdtrc, betaln
 
+from regimen.stats.proportions import ArmSample, design_effect
 from regimen.stats.sequential import mixture_boundary
 
 SampleRatio = Literal["Ok", "Mismatch", "Unknown"]
@@ -71,28 +73,34 @@ def sample_ratio(candidate_subjects: int, stable_subjects: int, expected_share: 
 
 
 MIN_AUDITED = 40
-"""Answers drawn for audit in each arm below which nothing is said of their labels."""
+"""Answers drawn for audit in each arm, as many as independent ones would be worth, below which nothing is said of their labels."""
 UNEVEN_ALARM = 0.05
 """Probability of ever holding back an arm whose labels come like the other's. A hold is not the end: it passes when labels catch up."""
 
 
-def label_balance(labelled: tuple[int, int], audited: tuple[float, float]) -> LabelBalance:
-    """Whether both arms' audited answers get labels alike: candidate first, stable second. May be asked at any moment.
+def label_balance(candidate: ArmSample, stable: ArmSample) -> LabelBalance:
+    """Whether both arms' audited answers get labels alike; the samples are the answers drawn for audit, and of these the labelled ones, of
+    each subject. May be asked at any moment.
 
     Labels that come more rarely or later in one arm are a sample that something has chosen: what experts skip, or leave for later, is not
-    what they label at once. Tested as the difference of two shares against Robbins' mixture boundary, both sides together.
-    Fewer drawn for audit than labelled counts as all labelled.
+    what they label at once. Tested as the difference of two shares against Robbins' mixture boundary, both sides together. The subject is
+    the unit: one expert labels all of their answers and another none, and a hash deals out experts, not answers.
 
-    >>> label_balance((400, 1600), (425, 1700)), label_balance((330, 1600), (425, 1700)), label_balance((9, 90), (10, 100))
+    >>> balance = lambda ours, theirs: label_balance(*(ArmSample(((1, 1),) * x + ((1, 0),) * (n - x)) for x, n in (ours, theirs)))
+    >>> balance((400, 425), (1600, 1700)), balance((330, 425), (1600, 1700)), balance((9, 10), (90, 100))
     ('Ok', 'Uneven', 'Unknown')
+    >>> experts = lambda diligent, others: ArmSample(((50, 50),) * diligent + ((50, 0),) * others)
+    >>> label_balance(experts(10, 40), experts(60, 140))
+    'Ok'
     """
-    ours, theirs = (max(drawn, float(count)) for count, drawn in zip(labelled, audited, strict=True))
-    if min(ours, theirs) < MIN_AUDITED:
+    widened = design_effect(candidate, stable)
+    n, m = candidate.answers / widened, stable.answers / widened
+    if min(n, m) < MIN_AUDITED:
         return "Unknown"
-    difference = labelled[0] / ours - labelled[1] / theirs
-    common = (sum(labelled) + 1) / (ours + theirs + 2)
-    error = sqrt(common * (1 - common) * (1 / ours + 1 / theirs))
-    boundary = mixture_boundary(min(ours, theirs), MIN_AUDITED, UNEVEN_ALARM / 2)
+    difference = candidate.hits / candidate.answers - stable.hits / stable.answers
+    common = (candidate.hits + stable.hits + 1) / (candidate.answers + stable.answers + 2)
+    error = sqrt(common * (1 - common) * (1 / n + 1 / m))
+    boundary = mixture_boundary(min(n, m), MIN_AUDITED, UNEVEN_ALARM / 2)
     return "Uneven" if abs(difference) >= boundary * error else "Ok"
 
 

@@ -32,7 +32,7 @@ from regimen.spec.routing import ArmEvidence
 from regimen.stats.guardrails import Measured, Reading, read
 from regimen.stats.metrics import better_sign
 from regimen.stats.primary import Group, live_effect, paired_effect
-from regimen.stats.proportions import Effect, harmful, repeated_interval, superior
+from regimen.stats.proportions import ArmSample, Effect, harmful, repeated_interval, superior
 from regimen.stats.ratio import LabelBalance, SampleRatio, label_balance, sample_ratio
 from regimen.stats.sequential import continuous_boundary, even_boundaries, information_fraction, look_due
 
@@ -126,11 +126,8 @@ class Case:
 
     @cached_property
     def labels(self) -> LabelBalance:
-        """By the answers drawn for audit where they were counted, else by all: the draw is the same in both arms."""
-        ours, theirs = self.candidate, self.stable
-        counted = ours.audited is not None and theirs.audited is not None
-        of = (ours.audited or 0, theirs.audited or 0) if counted else (ours.requests, theirs.requests)
-        return label_balance((ours.labelled, theirs.labelled), of)
+        """By the answers drawn for audit."""
+        return label_balance(*(ArmSample(tuple(arm.audits)) for arm in (self.candidate, self.stable)))
 
     @cached_property
     def guardrails(self) -> list[Reading]:

@@ -191,6 +191,26 @@ def test_traffic_adds_up_once(http: TestClient) -> None:
     assert (arms["v1"].cut, arms["v1"].audited, arms["v1"].first_token[3], arms["v1"].first_token[-2]) == (3, 6, 6, 3)
 
 
+def test_each_subject_s_audits_are_counted_with_their_labels(http: TestClient) -> None:
+    def asked(sequence: int, audited: dict[str, int], epoch: str = "e1") -> None:
+        subjects = {"0000000a": 5, "0000000b": 3, "0000000c": 2}
+        document = report(sequence, arm(epoch=epoch, subjects=subjects) | {"auditedSubjects": audited})
+        assert http.post("/v1/traffic", json=document, headers=BEARER).status_code == 202
+
+    asked(1, {"0000000a": 2, "0000000b": 1})
+    asked(2, {"0000000a": 1})
+    asked(3, {"0000000a": 7}, epoch="e2")
+    labelled, half = {"predicted": "DENIED", "expert": "DENIED"}, {"predicted": "DENIED"}
+    say(
+        http,
+        *({"requestId": request_id("v1", "0000000a", audit=True)} | said for said in (labelled, labelled, half)),
+        {"requestId": request_id("v1", "0000000a")} | labelled,  # not drawn
+        *({"requestId": request_id("v1", "0000000b", audit=True)} | labelled for _ in range(2)),  # the router's report is on its way
+        {"requestId": request_id("v1", "0000000c")} | labelled,
+    )
+    assert known(http)["v1"].audits == [(3, 2), (2, 2)]
+
+
 def test_outside_a_rollout_subjects_are_not_kept(http: TestClient, database: str) -> None:
     assert http.post("/v1/traffic", json=report(1, arm(epoch="-", subjects={"0000000a": 3})), headers=BEARER).status_code == 202
     assert known(http, "/v1/evidence/business/claims/-")["v1"].requests == 3
@@ -206,7 +226,15 @@ def test_routers_and_operator_show_their_key(http: TestClient, header: dict[str,
 
 
 @pytest.mark.parametrize(
-    "change", [{"latency": [1, 2]}, {"subjects": {"John Doe": 1}}, {"requests": -1}, {"requests": "many"}, {"firstToken": [1]}]
+    "change",
+    [
+        {"latency": [1, 2]},
+        {"subjects": {"John Doe": 1}},
+        {"auditedSubjects": {"0000000a": 1}},
+        {"requests": -1},
+        {"requests": "many"},
+        {"firstToken": [1]},
+    ],
 )
 def test_a_wrong_report_is_refused(http: TestClient, change: dict[str, Any]) -> None:
     answer = http.post("/v1/traffic", json=report(1, arm() | change), headers=BEARER)
@@ -244,6 +272,7 @@ def test_evidence_is_what_was_said(http: TestClient) -> None:
         "cut": 0,
         "subjects": 0,
         "audited": None,
+        "audits": [],
         "labelled": 4,
         "labelled_subjects": 2,
         "agreed": 2,

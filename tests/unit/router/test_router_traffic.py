@@ -63,6 +63,15 @@ def test_records_are_remembered_with_whether_a_label_may_follow_the_answer() -> 
     assert (report.arms[0].audited, report.arms[0].requests, sum(report.arms[0].first_token)) == (2, 6, 6)
 
 
+def test_each_subject_s_requests_are_counted_and_those_drawn_for_audit() -> None:
+    ledger = Ledger(SETTINGS)
+    for subject, audit in (("0a1b2c3d", 1), ("0a1b2c3d", 0), ("0a1b2c3d", 1), ("99999999", 0)):
+        add(ledger, f"regimen|v1|e1|{subject}|-|{audit}|200|120|20|0|--")
+    report = ledger.next_report()
+    assert report and report.arms[0].subjects == {"0a1b2c3d": 3, "99999999": 1}
+    assert report.arms[0].audited_subjects == {"0a1b2c3d": 2}
+
+
 @pytest.mark.parametrize("line", ["Server slot_0/s1 is UP", "regimen|-|-|-|-|-|404|0|0|0|LR", ""])
 def test_other_lines_count_nothing(line: str) -> None:
     assert parse(line) is None

@@ -31,12 +31,14 @@ class Course:
 
     agreements: true ones of candidate and stable; of pairs, the true gain and the share of cases on which the versions differ.
     labelled: the share of audited answers that experts label: of the candidate's and stable's, each of right and wrong answers.
+    diligent: the share of subjects for whom any answer is labelled, alike in both arms.
     """
 
     name: str
     agreements: tuple[float, float]
     analysis: dict[str, Any] = field(default_factory=dict)
     labelled: tuple[tuple[float, float], tuple[float, float]] = ((1.0, 1.0), (1.0, 1.0))
+    diligent: float = 1.0
     clustered: bool = True
     split: float = 0.2
 
@@ -71,9 +73,10 @@ def draw(course: Course, rollouts: int, rng: np.random.Generator) -> Drawn:
     arms = []
     for count, agreement, rates in zip(answers, course.agreements, course.labelled, strict=True):
         share = agreement * rates[0] + (1 - agreement) * rates[1]
-        sizes, right = _subjects(rng, rollouts, round(count / share), agreement, course.clustered)
-        agreed = rng.binomial(right, rates[0])
-        arms.append((sizes, agreed + rng.binomial(sizes - right, rates[1]), agreed))
+        sizes, right = _subjects(rng, rollouts, round(count / share / course.diligent), agreement, course.clustered)
+        diligent = rng.binomial(1, course.diligent, sizes.shape)
+        agreed = diligent * rng.binomial(right, rates[0])
+        arms.append((sizes, agreed + diligent * rng.binomial(sizes - right, rates[1]), agreed))
     return Drawn(course, analysis, tuple(arms))
 
 
@@ -173,14 +176,30 @@ def _paired_effect(drawn: Drawn) -> tuple[Floats, Floats, Ints]:
 
 
 def _uneven(drawn: Drawn) -> "NDArray[np.bool_]":
-    """Whether labels come otherwise in one arm: two shares of the audited, against Robbins' mixture at 2.5 % a side, tuned for 40."""
-    (ours, ours_labelled, _), (theirs, theirs_labelled, _) = drawn.arms
-    n, m, x, y = (at_moments(values) for values in (ours, theirs, ours_labelled, theirs_labelled))
-    common = (x + y + 1) / (n + m + 2)
+    """Whether labels come otherwise in one arm: two shares of the audited, against Robbins' mixture at 2.5 % a side, tuned for 40. Subjects
+    cluster in both arms alike, each around its arm's own share."""
+    arms = [(sizes, labelled) for sizes, labelled, _ in drawn.arms]
+    totals, labels = ([at_moments(values) for values in each] for each in zip(*arms, strict=True))
+    shares = [hits / total for hits, total in zip(labels, totals, strict=True)]
+    apart = sum(at_moments(y**2) - 2 * p * at_moments(y * a) + p**2 * at_moments(a**2) for (a, y), p in zip(arms, shares, strict=True))
+    plain = sum(total * p * (1 - p) for total, p in zip(totals, shares, strict=True))
+    rare = sum(np.minimum(hits, total - hits) for hits, total in zip(labels, totals, strict=True))
+    subjects = sum(at_moments((sizes > 0).astype(np.int64)) for sizes, _ in arms)
+    worst = sum(at_moments(sizes**2) for sizes, _ in arms) / sum(totals)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = (rare * np.maximum(1, subjects / (subjects - 6) * apart / plain) + worst) / (rare + 1)
+    effect = np.where(rare == 0, worst, effect)
+    n, m = (total / effect for total in totals)
+    common = (sum(labels) + 1) / (sum(totals) + 2)
     error = np.sqrt(common * (1 - common) * (1 / n + 1 / m))
     smaller = np.minimum(n, m)
     boundary = np.sqrt((smaller + 40) / smaller * np.log((smaller + 40) / (40 * 0.05**2)))
-    return np.asarray((np.abs(x / n - y / m) >= boundary * error) & (smaller >= 40))
+    return np.asarray((np.abs(shares[0] - shares[1]) >= boundary * error) & (smaller >= 40))
+
+
+def ever_uneven(drawn: Drawn) -> float:
+    """Share of the rollouts whose labels are called uneven at any moment."""
+    return float(_uneven(drawn).any(axis=1).mean())
 
 
 def judged(drawn: Drawn, row: int) -> str:
@@ -204,7 +223,7 @@ def _arm(sizes: tuple[int, ...], labelled: tuple[int, ...], agreed: tuple[int, .
     clusters = [(n, a) for n, a in zip(labelled, agreed, strict=True) if n]
     return ArmEvidence(
         version="v", requests=5 * sum(sizes), audited=sum(sizes), subjects=len(sizes), labelled=sum(labelled), agreed=sum(agreed),
-        clusters=clusters,
+        clusters=clusters, audits=list(zip(sizes, labelled, strict=True)),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from regimen.spec.rollout import Analysis, Guardrail
 from regimen.spec.routing import LATENCY_BUCKETS_MS, ArmEvidence
 from regimen.stats.guardrails import Measured, read
 from regimen.stats.primary import live_effect, paired_effect
+from regimen.stats.proportions import ArmSample
 from regimen.stats.ratio import label_balance
 from regimen.stats.verdict import judge
 
@@ -138,8 +139,31 @@ def test_a_query_holds_breaks_or_is_silent(measured: dict[str, Measured], state:
     assert reading.permits is (state == "Within")
 
 
-@given(st.integers(0, 3000), st.integers(0, 3000), st.integers(40, 3000), st.integers(40, 3000))
-def test_labels_are_balanced_whichever_arm_is_which(x: int, y: int, n: int, m: int) -> None:
-    x, y = min(x, n), min(y, m)
-    assert label_balance((x, y), (n, m)) == label_balance((y, x), (m, n))
-    assert label_balance((n, m), (n, m)) == "Ok"
+Clusters = tuple[tuple[int, int], ...]
+subjects = st.lists(st.integers(1, 20).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), max_size=300).map(tuple).map(ArmSample)
+
+
+@given(subjects, subjects)
+def test_labels_are_balanced_whichever_arm_is_which(ours: ArmSample, theirs: ArmSample) -> None:
+    assert label_balance(ours, theirs) == label_balance(theirs, ours)
+
+
+@given(subjects)
+def test_where_all_is_labelled_nothing_is_uneven(drawn: ArmSample) -> None:
+    labelled = ArmSample(tuple((n, n) for n, _ in drawn.clusters))
+    assert label_balance(labelled, labelled) != "Uneven"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "balance"),
+    [
+        (((1, 1),) * 300 + ((1, 0),) * 100, ((1, 1),) * 1200 + ((1, 0),) * 400, "Ok"),
+        (((1, 1),) * 240 + ((1, 0),) * 160, ((1, 1),) * 1200 + ((1, 0),) * 400, "Uneven"),
+        (((1, 0),) * 400, ((1, 1),) * 1600, "Uneven"),
+        (((20, 20),) * 12 + ((20, 0),) * 8, ((20, 20),) * 60 + ((20, 0),) * 20, "Unknown"),  # 20 experts, each all or nothing
+        (((20, 12),) * 20, ((20, 15),) * 80, "Uneven"),  # 20 experts, each the same share
+        ((), ((1, 1),) * 1600, "Unknown"),
+    ],
+)
+def test_labels_are_counted_by_subject(ours: Clusters, theirs: Clusters, balance: str) -> None:
+    assert label_balance(ArmSample(ours), ArmSample(theirs)) == balance

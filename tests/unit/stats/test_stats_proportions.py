@@ -36,7 +36,7 @@ def test_simulated_variance_of_clustered_answers() -> None:
         sizes = rng.integers(1, 20, 60)
         agreed = rng.binomial(sizes, rng.beta(4, 1, 60))
         sample = ArmSample(tuple((int(n), int(y)) for n, y in zip(sizes, agreed, strict=True)))
-        shares.append(sample.agreed / sample.labelled)
+        shares.append(sample.hits / sample.answers)
         variances.append(variance(sample))
     assert np.mean(variances) == pytest.approx(np.var(shares), rel=0.2)
 

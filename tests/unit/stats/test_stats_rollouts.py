@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from simulated_rollouts import Course, design_effect_of_draws, draw, ends_of, judged, share_promoted
+from simulated_rollouts import Course, design_effect_of_draws, draw, ends_of, ever_uneven, judged, share_promoted
 
 from regimen.spec.rollout import Analysis
 from regimen.stats import verdict
@@ -56,6 +56,13 @@ def test_labels_that_depend_on_the_arm_hold_promotion_back(rates: tuple[float, f
     assert share_promoted(ends_of(drawn))[0] <= 0.02
 
 
+@pytest.mark.parametrize("diligent", [1.0, 0.5, 0.1])
+def test_experts_who_label_all_or_nothing_hold_nothing_back(diligent: float) -> None:
+    """A hash deals out experts, not answers: those who label may fall on one arm more than on the other, and more evidence does not mend it."""
+    drawn = draw(Course("experts", (0.8, 0.8), labelled=((0.9, 0.9),) * 2, diligent=diligent), MANY, np.random.default_rng(7))
+    assert ever_uneven(drawn) <= 0.05 + 3 * sqrt(0.05 * 0.95 / MANY)
+
+
 def test_without_that_hold_chosen_labels_would_promote() -> None:
     """Half of the wrong answers unlabelled makes an equal version look better: it is the balance of labels that stops it."""
     drawn = draw(Course("labels", (0.8, 0.8), labelled=((1.0, 0.5), (1.0, 1.0))), 200, np.random.default_rng(4))
@@ -70,6 +77,7 @@ def test_without_that_hold_chosen_labels_would_promote() -> None:
         *FALSE[1:],
         *(course for _, course in gains()),
         Course("labels", (0.8, 0.8), labelled=((1.0, 0.8), (1.0, 1.0))),
+        Course("experts", (0.9, 0.85), labelled=((0.9, 0.8), (0.9, 0.9)), diligent=0.3),
         Course("worse", (0.7, 0.85)),
     ],
     ids=lambda course: course.name,
