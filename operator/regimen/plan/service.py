@@ -43,6 +43,8 @@ class ServiceFacts:
     lending: bool
     """Training has borrowed a card that replicas of this service use."""
     claim_exists: bool
+    exchanging: bool = False
+    """It moves replicas now: in a pause or an analysis none is missing on purpose."""
     rollout_service: ModelServiceSpec | None = None
     """The service as the rollout under way took it up."""
     size: ModelSize | None = None
@@ -258,6 +260,6 @@ def _phase(spec: ModelServiceSpec, facts: ServiceFacts, ready: int) -> tuple[Ser
         return ServicePhase.READY, "Serving"
     if facts.lending:
         return ServicePhase.STEPPED_ASIDE, "SteppedAside"
-    if facts.rollout and ready >= spec.min_available:
+    if facts.exchanging and ready >= spec.min_available:
         return ServicePhase.READY, "ExchangingReplica"
     return (ServicePhase.DEGRADED, "ReplicasNotReady") if ready else (ServicePhase.PENDING, "Starting")

@@ -16,18 +16,22 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 @dataclass
 class Stub:
     """One replica on a loopback port. `mode`: ok, mute (closes without an answer), slow (answers after `delay`), stream (sends a word
-    every `delay` seconds, `words` times)."""
+    every `delay` seconds, `words` times). While it is `held`, no slow answer comes, and of a stream the first word only."""
 
     name: str
     port: int = field(default_factory=free_port)
     mode: str = "ok"
     delay: float = 1.0
     words: int = 4
+    held: bool = False
     requests: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     """Of the last completion."""
 
     def start(self) -> "Stub":
+        """Answer, unless it does already."""
+        if self._server is not None and self._server.is_serving():
+            return self
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
         threading.Thread(target=self._run, args=(started,), daemon=True).start()
@@ -43,12 +47,14 @@ class Stub:
         asyncio.run_coroutine_threadsafe(self._close(drop=True), self._loop).result(5)
 
     async def _close(self, drop: bool = False) -> None:
+        assert self._server is not None
         self._server.close()
         for writer in self._writers if drop else ():
             writer.transport.abort()
 
     def __post_init__(self) -> None:
         self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
 
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
@@ -79,7 +85,12 @@ class Stub:
 
     async def _act(self) -> None:
         if self.mode == "slow":
-            await asyncio.sleep(self.delay)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(self.delay)
+        while self.held:
+            await asyncio.sleep(0.01)
 
     async def _stream(self, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -87,7 +98,7 @@ class Stub:
             event = f"data: {number}\n\n".encode()
             writer.write(b"%x\r\n%s\r\n" % (len(event), event))
             await writer.drain()
-            await asyncio.sleep(self.delay)
+            await self._wait()
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 
