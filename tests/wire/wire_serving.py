@@ -1,6 +1,7 @@
 """What controllers, kubelets and routers would do for a service, by hand: pods of Deployments, Jobs that end, routers that obey."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,9 +54,9 @@ class Routers:
 
     namespace: str = ""
 
-    def measured(self, query: str) -> Measured:
+    def measured(self, queries: Mapping[str, str]) -> dict[str, Measured]:
         """Prometheus is real."""
-        return self.prometheus.measured(query)
+        return self.prometheus.measured(queries)
 
     def evidence(self, namespace: str, service: str, epoch: str, key: str) -> Evidence | None:
         if self.evidence_is == "missing":

@@ -140,8 +140,7 @@ class ServiceArms:
         """What Prometheus answers to the guardrails that ask it."""
         if not self.settings.prometheus_url:
             return {}
-        asked = {rail.label: rail.prometheus.query for rail in spec.analysis.guardrails if rail.prometheus is not None}
-        return {label: self.peers.measured(query) for label, query in asked.items()}
+        return self.peers.measured({rail.label: rail.prometheus.query for rail in spec.analysis.guardrails if rail.prometheus is not None})
 
     def _taken_up(self, namespace: str, rollout: str) -> ModelServiceSpec | None:
         """The service as the rollout under way took it up."""

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from math import isfinite
 
@@ -48,8 +50,15 @@ class Peers:
             log.warning("feedback service does not answer: %s", error)
             return None
 
-    def measured(self, query: str) -> Measured:
-        """What a PromQL query gives: a scalar, or a vector of one series; else why there is no number, also logged."""
+    def measured(self, queries: Mapping[str, str]) -> dict[str, Measured]:
+        """What each PromQL query gives: a scalar, or a vector of one series; else why there is no number, also logged. Asked at the same
+        time: a Prometheus that hangs costs one timeout, however many there are."""
+        if not queries:
+            return {}
+        with ThreadPoolExecutor(len(queries)) as pool:
+            return dict(zip(queries, pool.map(self._measured, queries.values()), strict=True))
+
+    def _measured(self, query: str) -> Measured:
         try:
             answer = self._http.get(f"{self.prometheus_url}/api/v1/query", params={"query": query})
             found = read_answer(answer.status_code, answer.content)

@@ -1,7 +1,10 @@
 """What is made of Prometheus' answers to an instant query."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -43,7 +46,29 @@ def test_one_number_is_read(answer: Any) -> None:
     assert read_answer(200, json.dumps(answer).encode()).value == 71.5
 
 
+def test_queries_are_asked_at_the_same_time() -> None:
+    """A server that answers nobody before all 16 have asked."""
+    together = threading.Barrier(16)
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            together.wait(10)
+            number = parse_qs(urlsplit(self.path).query)["query"][0]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(vector(number)).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = Peers("", f"http://127.0.0.1:{server.server_port}").measured({f"rail {n}": str(n) for n in range(16)})
+        server.shutdown()
+    assert {name: given.value for name, given in found.items()} == {f"rail {n}": float(n) for n in range(16)}
+
+
 def test_a_server_that_is_away_is_no_fault_of_the_query() -> None:
-    found = Peers("", "http://127.0.0.1:1/").measured("up")
+    found = Peers("", "http://127.0.0.1:1/").measured({"scraped": "up"})["scraped"]
     assert (found.value, found.refused) == (None, False)
     assert found.lack.startswith("Prometheus at http://127.0.0.1:1 does not answer (ConnectError); bring it back")

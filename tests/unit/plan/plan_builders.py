@@ -121,5 +121,5 @@ def answers(version: str, agreement: float, subjects: int) -> ArmEvidence:
     clusters = [(2, 2)] * agreed + [(2, 0)] * (labelled - agreed)
     return ArmEvidence(
         version=version, requests=subjects, subjects=subjects, labelled=2 * labelled, labelled_subjects=labelled, agreed=2 * agreed,
-        clusters=clusters,
+        clusters=clusters, audits=[(2, 2)] * labelled,
     )  # fmt: skip
