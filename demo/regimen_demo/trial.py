@@ -6,9 +6,11 @@ A twin is a version with the very files that serve now under another name: it is
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 from regimen.act.cluster import Cluster
 from regimen_demo.install import NAMESPACE, SYSTEM
@@ -46,6 +48,17 @@ class Trial:
                 return status
             time.sleep(0.5)
         raise DemoError(f"{name} after {seconds:.0f} s: {json.dumps(status)[:2000]}")
+
+    def address(self, service: str) -> str:
+        """A loopback URL of a service, once it answers there: nodes hear of a router some moments after it is ready. Raises DemoError."""
+        url = self.target.forward(NAMESPACE, service, 80)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"{url}/health", timeout=5).is_success:
+                    return url
+            time.sleep(0.2)
+        raise DemoError(f"{service} does not answer at its address after 30 s")
 
     def serving(self) -> str:
         """The version that serves now."""

@@ -62,7 +62,7 @@ def test_on_full_cards_under_load_with_the_operator_killed_at_every_step_nothing
     trial.target.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/stock", "--timeout=60s")
     version = trial.twin("v5.0")
     trial.business.apply(rollout("twin-50", version, STEPS, promotes=True))
-    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=4) as load, trial.operator_killed_at_every_step("twin-50") as killed:
+    with Load(trial.address("openins"), workers=4) as load, trial.operator_killed_at_every_step("twin-50") as killed:
         status = trial.until("twin-50", lambda status: status.get("phase") in ENDS, 500)
     tell("four replicas exchanged on full cards", load.counts)
     sys.stdout.write(f"\noperator killed in {killed}\n" + "\n".join(entry["what"] for entry in status["history"]))
@@ -77,7 +77,7 @@ def test_back_on_full_cards_with_the_bucket_and_the_feedback_store_gone(trial: T
     serving, version = trial.serving(), trial.twin("v5.1")
     trial.business.apply(rollout("twin-51", version, [{"setReplicas": 2}, {"analysis": {}}, {"setReplicas": 4}]))
     status = trial.until("twin-51", lambda status: status.get("phase") == "Analyzing", 240)
-    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=4) as load, trial.without_stores():
+    with Load(trial.address("openins"), workers=4) as load, trial.without_stores():
         began = time.time()
         trial.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "twin-51", "--wait=false")
         back = trial.all_stable(serving, 300) - began
@@ -114,7 +114,7 @@ def test_one_card_and_one_replica_says_so_beforehand_and_waits_for_allow_outage(
     assert refused["phase"] == "Invalid"
     assert "nobody answers, and requests wait at the router" in refused["message"]
     trial.business.apply(rollout("single-yes", "openins-v5.1", steps, serviceRef={"name": "single"}, strategy={"allowOutage": True}))
-    with Load(trial.target.forward(NAMESPACE, "single", 80), workers=2) as load:
+    with Load(trial.address("single"), workers=2) as load:
         moved = trial.until("single-yes", lambda status: status.get("phase") == "Analyzing", 180)
         trial.target.kubectl("-n", NAMESPACE, "delete", "modelrollout", "single-yes", "--timeout=180s")
     tell("one replica exchanged and back", load.counts)
@@ -128,7 +128,7 @@ def test_four_models_on_two_cards_and_nothing_is_silently_pending(trial: Trial) 
     names = {"bimedix": "rtx3090", "biomistral": "rtx3060", "tinyllama": "rtx3060"}
     for name in names:
         trial.copy(name, "baseline", "openins-baseline")
-    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=2) as load:
+    with Load(trial.address("openins"), workers=2) as load:
         # A change of the service's own spec: rolled out drained.
         change = '{"spec":{"replicas":2,"minAvailable":1,"placement":{"nodeSelector":{"gpu":"rtx3090"}}}}'
         trial.target.kubectl("-n", NAMESPACE, "patch", "modelservice", "openins", "--type=merge", "-p", change)
@@ -223,7 +223,7 @@ def test_a_new_namespace_beside_the_old_bucket_serves_what_was_promoted(trial: T
     for obj in kept:
         found = live[obj["kind"], obj["metadata"]["name"]]
         assert (found["spec"], found["metadata"]["generation"]) == (obj["spec"], 1), "no difference for a GitOps tool to fix"
-    with Load(trial.target.forward(NAMESPACE, "openins", 80), workers=2, limit=20) as load:
+    with Load(trial.address("openins"), workers=2, limit=20) as load:
         while not load.done:
             time.sleep(0.2)
     assert set(load.counts.versions) == {serving}

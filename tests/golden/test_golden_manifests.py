@@ -74,7 +74,7 @@ def served() -> list[Manifest]:
     facts = ServiceFacts(
         record=None, record_unknown=False, recorded_in_cluster=False, version=version_spec(), version_ready=True, version_message="",
         published=None, stable=ArmFacts("openins-baseline", "openins-openins-baseline"), others=(), routing=None, routing_applied=False,
-        rollout=None, candidate_ready=0, lending=False, claim_exists=True,
+        rollout=None, candidate_ready=0, lending=False, claim_exists=True, routers_ready=0,
     )  # fmt: skip
     return made(service.decide(SERVICE, service_spec(), facts, SETTINGS).actions)
 

@@ -70,6 +70,7 @@ class ServiceArms:
             rollout=rollout,
             candidate_ready=sum(arm.ready for arm in other_arms),
             lending=self._lending(spec),
+            routers_ready=sum(pod_facts(pod).ready for pod in self._router_pods(owner)),
             exchanging=rollout is not None and self.exchanging_rollout(owner.namespace, owner.name) is not None,
             claim_exists=claim is None or self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
             rollout_service=self._taken_up(owner.namespace, rollout) if rollout else None,

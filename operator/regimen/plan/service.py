@@ -43,6 +43,8 @@ class ServiceFacts:
     lending: bool
     """Training has borrowed a card that replicas of this service use."""
     claim_exists: bool
+    routers_ready: int
+    """Router pods that callers reach; without one the service's address answers nobody."""
     exchanging: bool = False
     """It moves replicas now: in a pause or an analysis none is missing on purpose."""
     rollout_service: ModelServiceSpec | None = None
@@ -230,8 +232,9 @@ class Said:
         message += f"; {besides}" if besides else ""
         phase, reason = _phase(spec, facts, ready)
         message += "; the others stepped aside for training" if phase is ServicePhase.STEPPED_ASIDE else ""
+        message += "" if facts.routers_ready else "; no router is ready, so nobody is answered yet"
         conditions = (
-            Verdict("Ready", ready >= max(1, spec.min_available), reason, message),
+            Verdict("Ready", facts.routers_ready > 0 and ready >= max(1, spec.min_available), reason, message),
             Verdict("Stalled", stalled, "ChangeHeld" if stalled else reason, message),
         )
         events = (Event("ChangeHeld", message, warning=True),) if stalled else ()
@@ -243,7 +246,7 @@ class Said:
 
     @property
     def _again(self) -> float:
-        return 5 if self._ready < self.spec.replicas else 30
+        return 5 if self._ready < self.spec.replicas or not self.facts.routers_ready else 30
 
     def _status(self, phase: ServicePhase, message: str) -> ModelServiceStatus:
         facts = self.facts
@@ -256,10 +259,12 @@ class Said:
 
 
 def _phase(spec: ModelServiceSpec, facts: ServiceFacts, ready: int) -> tuple[ServicePhase, str]:
+    if ready and not facts.routers_ready:
+        return ServicePhase.PENDING, "RoutersNotReady"
     if ready >= spec.replicas:
         return ServicePhase.READY, "Serving"
     if facts.lending:
         return ServicePhase.STEPPED_ASIDE, "SteppedAside"
-    if facts.exchanging and ready >= spec.min_available:
+    if facts.exchanging and ready >= max(1, spec.min_available):
         return ServicePhase.READY, "ExchangingReplica"
     return (ServicePhase.DEGRADED, "ReplicasNotReady") if ready else (ServicePhase.PENDING, "Starting")

@@ -274,17 +274,19 @@ ROUTED = stable_routing(SERVICE, service_spec(), S, SETTINGS, None)
 SERVES = ServiceFacts(
     record=RECORD, record_unknown=False, recorded_in_cluster=True, version=version_spec(), version_ready=True, version_message="",
     published=None, stable=arm(S, 4), others=(), routing=ROUTED, routing_applied=True, rollout=None, candidate_ready=0, lending=False,
-    claim_exists=True,
+    claim_exists=True, routers_ready=2,
 )  # fmt: skip
 NOTHING = ArmFacts(S, "openins-openins-baseline")
 FRESH = replace(SERVES, record=None, recorded_in_cluster=False, stable=NOTHING, routing=None, routing_applied=False)
 SERVICES: dict[str, tuple[ServiceFacts, str, str, bool]] = {
     "serves": (SERVES, "Ready", "Serving", True),
     "starts": (FRESH, "Pending", "Starting", False),
+    "no router is ready": (replace(SERVES, routers_ready=0), "Pending", "RoutersNotReady", False),
     "one is missing": (replace(SERVES, stable=arm(S, 4, ready=3, unready=1)), "Degraded", "ReplicasNotReady", True),
     "below minAvailable": (replace(SERVES, stable=arm(S, 4, ready=2, unready=2)), "Degraded", "ReplicasNotReady", False),
     "training has a card": (replace(SERVES, stable=arm(S, 4, ready=3, unready=1), lending=True), "SteppedAside", "SteppedAside", True),
     "a rollout exchanges": (replace(SERVES, stable=arm(S, 3), rollout="r", exchanging=True), "Ready", "ExchangingReplica", True),
+    "the only one is exchanged": (replace(SERVES, stable=arm(S, 0), rollout="r", exchanging=True), "Pending", "Starting", False),
     "one dies in an analysis": (replace(SERVES, stable=arm(S, 4, ready=3, unready=1), rollout="r"), "Degraded", "ReplicasNotReady", True),
     "the record cannot be asked": (replace(FRESH, record_unknown=True), "Pending", "RecordUnknown", False),
     "the cache is missing": (replace(FRESH, claim_exists=False), "Pending", "CacheMissing", False),
