@@ -3,6 +3,7 @@
 import hmac
 import json
 import logging
+from dataclasses import dataclass
 from hashlib import sha256
 
 from regimen.act.admission import card_loads
@@ -32,6 +33,23 @@ from regimen.store import Store
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Active:
+    """A rollout that has begun and not ended, with what it remembers."""
+
+    obj: Object
+    memory: Memory
+
+    @property
+    def name(self) -> str:
+        return str(self.obj["metadata"]["name"])
+
+    @property
+    def exchanging(self) -> bool:
+        """Whether it moves replicas now."""
+        return moves_replicas(spec_of(self.obj, ModelRolloutSpec), self.memory)
+
+
 class ServiceArms:
     """Reads services and rollouts."""
 
@@ -52,7 +70,8 @@ class ServiceArms:
         cards, unplaced = card_loads(self.cluster, owner, spec)
         others = [name for name in self._arm_versions(owner) if name != version_ref]
         routing = self._routing(owner)
-        rollout = self.active_rollout(owner.namespace, owner.name)
+        active = self._active(owner.namespace, owner.name)
+        routers = self._router_pods(owner)
         other_arms = tuple(self._arm(owner, name) for name in others)
         claim = spec.cache.claim
         return ServiceFacts(
@@ -66,14 +85,14 @@ class ServiceArms:
             stable=self._arm(owner, version_ref),
             others=other_arms,
             routing=routing,
-            routing_applied=routing is not None and self._all_applied(owner, routing),
-            rollout=rollout,
+            routing_applied=routing is not None and self._all_applied(routers, routing),
+            rollout=active.name if active else None,
             candidate_ready=sum(arm.ready for arm in other_arms),
             lending=self._lending(spec),
-            routers_ready=sum(pod_facts(pod).ready for pod in self._router_pods(owner)),
-            exchanging=rollout is not None and self.exchanging_rollout(owner.namespace, owner.name) is not None,
+            routers_ready=sum(pod_facts(pod).ready for pod in routers),
+            exchanging=active is not None and active.exchanging,
             claim_exists=claim is None or self.cluster.get("PersistentVolumeClaim", owner.namespace, claim) is not None,
-            rollout_service=self._taken_up(owner.namespace, rollout) if rollout else None,
+            rollout_service=active.memory.service if active else None,
             size=size,
             keys=self._keys(owner.namespace, spec),
             cards=cards,
@@ -91,7 +110,7 @@ class ServiceArms:
         stable_ref = memory.stable_ref if memory else known.record.version_ref if known.record else ""
         routing = self._routing(service_owner) if service_owner else None
         service = spec_of(obj, ModelServiceSpec) if obj else None
-        routers, expected = self._routers(service_owner) if service_owner else ((), 0)
+        routers, expected = self._routers(self._router_pods(service_owner)) if service_owner else ((), 0)
         epoch = routing.epoch if routing else "-"
         # A rollback asks nobody but Kubernetes and the routers.
         judged = memory is None or memory.outcome is None
@@ -102,7 +121,7 @@ class ServiceArms:
         cordoned = self._cordoned() if under_way else frozenset()
         surges = under_way and spec.strategy.capacity == "Surge"
         size = self._size(owner.namespace, spec.to_ref.name, service) if service else None
-        other = self.active_rollout(owner.namespace, spec.service_ref.name)
+        other = self._active(owner.namespace, spec.service_ref.name)
         new = judged and memory is not None and memory.epoch_since is None
         fetches = self._fetches(owner, memory) if memory else {}
         lacking = memory is not None and not memory.prepared and len(fetches) < len(memory.nodes)
@@ -113,7 +132,7 @@ class ServiceArms:
             serving=known.record,
             to_version=version,
             to_ready=ready,
-            before=(other,) if other and other != owner.name else (),
+            before=(other.name,) if other and other.name != owner.name else (),
             memory=memory,
             stable=self._arm(service_owner, stable_ref, cordoned) if service_owner else ArmFacts(stable_ref, ""),
             candidate=self._arm(service_owner, spec.to_ref.name, cordoned) if service_owner else ArmFacts(spec.to_ref.name, ""),
@@ -142,12 +161,6 @@ class ServiceArms:
         if not self.settings.prometheus_url:
             return {}
         return self.peers.measured({rail.label: rail.prometheus.query for rail in spec.analysis.guardrails if rail.prometheus is not None})
-
-    def _taken_up(self, namespace: str, rollout: str) -> ModelServiceSpec | None:
-        """The service as the rollout under way took it up."""
-        obj = self.cluster.get("ModelRollout", namespace, rollout)
-        memory = self.memory(owner_of(obj)) if obj else None
-        return memory.service if memory else None
 
     def _keys(self, namespace: str, spec: ModelServiceSpec) -> str | None:
         """Names the content of the Secret with API keys; from the name nobody finds a key."""
@@ -204,23 +217,18 @@ class ServiceArms:
             return None
         return Memory.model_validate_json(found["data"]["memory.json"])
 
-    def active_rollout(self, namespace: str, service: str) -> str | None:
-        """Name of the rollout of a service that has begun and not ended."""
+    def exchanging_rollout(self, namespace: str, service: str) -> str | None:
+        """Name of the rollout of a service that moves replicas now; in a pause or an analysis none moves."""
+        active = self._active(namespace, service)
+        return active.name if active and active.exchanging else None
+
+    def _active(self, namespace: str, service: str) -> _Active | None:
         for obj in self.cluster.items("ModelRollout", namespace):
             if obj.get("spec", {}).get("serviceRef", {}).get("name") == service:
                 memory = self.memory(owner_of(obj))
                 if memory is not None and not memory.ended:
-                    return str(obj["metadata"]["name"])
+                    return _Active(obj, memory)
         return None
-
-    def exchanging_rollout(self, namespace: str, service: str) -> str | None:
-        """Name of the rollout of a service that moves replicas now; in a pause or an analysis none moves."""
-        name = self.active_rollout(namespace, service)
-        obj = self.cluster.get("ModelRollout", namespace, name) if name else None
-        if obj is None:
-            return None
-        memory = self.memory(owner_of(obj))
-        return name if memory is not None and moves_replicas(spec_of(obj, ModelRolloutSpec), memory) else None
 
     def _version(self, namespace: str, name: str) -> tuple[ModelVersionSpec | None, bool, str]:
         obj = self.cluster.get("ModelVersion", namespace, name)
@@ -267,10 +275,10 @@ class ServiceArms:
             pod for pod in pods if holds_place(pod) and "deletionTimestamp" not in pod["metadata"] and pod.get("status", {}).get("podIP")
         ]
 
-    def _routers(self, owner: Owner) -> tuple[tuple[RouterState, ...], int]:
+    def _routers(self, pods: list[Object]) -> tuple[tuple[RouterState, ...], int]:
         """What each router has applied, and of how many; one that takes no traffic yet does not count."""
         states, expected = [], 0
-        for pod in self._router_pods(owner):
+        for pod in pods:
             state = self.peers.router_state(str(pod["status"]["podIP"]))
             if state is not None:
                 states.append(state)
@@ -278,8 +286,8 @@ class ServiceArms:
                 expected += 1
         return tuple(states), expected
 
-    def _all_applied(self, owner: Owner, routing: Routing) -> bool:
-        states, expected = self._routers(owner)
+    def _all_applied(self, pods: list[Object], routing: Routing) -> bool:
+        states, expected = self._routers(pods)
         return bool(states) and len(states) >= expected and all(state.generation == routing.generation for state in states)
 
     def _evidence(self, owner: Owner, epoch: str) -> Evidence | None:

@@ -59,22 +59,18 @@ def design_effect(*samples: ArmSample) -> float:
     >>> design_effect(ArmSample(((10, 10),) * 30)), round(design_effect(ArmSample(((10, 10),) * 30), ArmSample(((1, 1), (1, 0)) * 30)), 1)
     (10.0, 1.3)
     """
-    total = squares = rare = apart = plain = 0.0
-    subjects, enough = 0, True
-    for sample in samples:
-        counts = np.array([c for c in sample.clusters if c[0] > 0], dtype=np.float64).reshape(-1, 2)
-        sizes, hits = counts[:, 0], counts[:, 1]
-        answers, hit = float(sizes.sum()), float(hits.sum())
-        share = hit / answers if answers else 0.0
-        total, squares, rare = total + answers, squares + float((sizes**2).sum()), rare + min(hit, answers - hit)
-        apart, plain = apart + float(((hits - share * sizes) ** 2).sum()), plain + answers * share * (1 - share)
-        subjects, enough = subjects + len(sizes), enough and len(sizes) > 3
-    if not total:
+    total, rare = sum(sample.answers for sample in samples), sum(min(sample.hits, sample.answers - sample.hits) for sample in samples)
+    if total == 0:
         return 1.0
-    worst = squares / total
-    if not enough or rare == 0:
+    counts = [np.array([c for c in sample.clusters if c[0] > 0], dtype=np.float64).reshape(-1, 2) for sample in samples]
+    subjects = [len(each) for each in counts]
+    worst = sum(float((each[:, 0] ** 2).sum()) for each in counts) / total
+    if min(subjects) <= 3 or rare == 0:
         return worst
-    estimated = max(1.0, subjects / (subjects - 3 * len(samples)) * apart / plain)
+    shares = [sample.hits / sample.answers for sample in samples]
+    apart = sum(float(((each[:, 1] - share * each[:, 0]) ** 2).sum()) for each, share in zip(counts, shares, strict=True))
+    plain = sum(sample.answers * share * (1 - share) for sample, share in zip(samples, shares, strict=True))
+    estimated = max(1.0, sum(subjects) / (sum(subjects) - 3 * len(samples)) * apart / plain)
     return (rare * estimated + worst) / (rare + 1)
 
 
